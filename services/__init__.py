@@ -1,0 +1,1 @@
+"""The services: each folder is one program around Kafka; none imports another."""

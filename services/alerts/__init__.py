@@ -1,0 +1,1 @@
+"""Flagged payments with reasons."""

@@ -1,0 +1,1 @@
+"""Exact sliding-window features, one service per entity."""

@@ -1,0 +1,1 @@
+"""Raw payments and labels in, checked and canonical records out."""

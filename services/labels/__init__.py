@@ -1,0 +1,1 @@
+"""Scores joined with delayed labels."""

@@ -1,0 +1,1 @@
+"""Recorded or simulated histories played into Kafka."""

@@ -1,0 +1,1 @@
+"""Scores and decisions by the acting models."""

@@ -1,0 +1,1 @@
+"""Data sets, fits, evaluation and model publication."""
