@@ -1,0 +1,21 @@
+"""Confluent-framed Avro bytes to columns and back."""
+
+from shared.wire.columns import decode_columns, feature_matrix
+from shared.wire.framing import WireError, schema_id, schema_name
+from shared.wire.growth import float_block, grow, long_bytes, source_bytes, sources
+from shared.wire.single import decode, encode
+
+__all__ = [
+    "WireError",
+    "decode",
+    "decode_columns",
+    "encode",
+    "feature_matrix",
+    "float_block",
+    "grow",
+    "long_bytes",
+    "schema_id",
+    "schema_name",
+    "source_bytes",
+    "sources",
+]

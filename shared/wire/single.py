@@ -1,0 +1,62 @@
+"""One record at a time, for topics of a few records a second."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import fastavro
+
+import schemas
+from shared.wire.framing import HEADER_BYTES, WireError, header, schema_name
+
+
+def encode(name: str, record: Mapping[str, Any]) -> bytes:
+    """Return a record framed; times are int microseconds.
+
+    Raises
+    ------
+    WireError
+        If the record does not fit the schema; a field that the schema does not know counts as that.
+    """
+    body = io.BytesIO(header(name))
+    body.seek(HEADER_BYTES)
+    try:
+        fastavro.schemaless_writer(body, _plain_schema(name), dict(record), strict=True)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise WireError(f"not a record of {name}: {error}") from error
+    return body.getvalue()
+
+
+def decode(value: bytes, name: str | None = None) -> dict[str, Any]:
+    """Return a framed record of one of our own schemas; times are int microseconds.
+
+    Raises
+    ------
+    WireError
+        If the bytes are not one whole record of the schema ``name`` (of any of ours when None).
+    """
+    found = schema_name(value)
+    if name is not None and found != name:
+        raise WireError(f"a record of {found} where {name} was due")
+    body = io.BytesIO(value)
+    body.seek(HEADER_BYTES)
+    try:
+        record: dict[str, Any] = fastavro.schemaless_reader(body, _plain_schema(found), None)  # type: ignore[assignment]
+    except (EOFError, ValueError, IndexError, KeyError, TypeError, MemoryError, OverflowError) as error:
+        raise WireError(f"not a record of {found}: {error}") from error
+    if body.tell() != len(value):
+        raise WireError(f"{len(value) - body.tell()} bytes follow a record of {found}")
+    return record
+
+
+@cache
+def _plain_schema(name: str) -> Any:
+    schema = deepcopy(schemas.avro(name))
+    for field in schema["fields"]:
+        if isinstance(field["type"], dict):
+            field["type"].pop("logicalType", None)
+    return fastavro.parse_schema(schema)
