@@ -1,0 +1,176 @@
+"""All settings with their defaults and limits."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets as randomness
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.settings.names import SettingsError, check_file, from_environment, known_names
+
+FILE = Path("millrace.toml")
+SECRET_BYTES = 32
+
+
+class Section(BaseModel):
+    """A frozen group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StreamSettings(Section):
+    """The run loop."""
+
+    commit_ms: int = Field(150, ge=10, le=200)
+    checkpoint_seconds: float = Field(5.0, gt=0)
+    max_batch: int = Field(2000, ge=1, le=100_000)
+
+
+class IngestSettings(Section):
+    """Limits of what comes from outside."""
+
+    token_fields: tuple[str, ...] = ("card_number",)
+    id_horizon_days: int = Field(7, ge=1)
+    future_days: float = Field(7, gt=0)
+    too_old_days: float = Field(7, gt=0, le=7)
+    max_bytes: int = Field(65_536, ge=256, le=65_536)
+    max_amount: int = Field(1_000_000_000, gt=0)
+    max_id_length: int = Field(64, ge=1, le=1024)
+    max_depth: int = Field(8, ge=1, le=100)
+
+
+class FeaturesSettings(Section):
+    """The cache of features."""
+
+    is_cached: bool = True
+    cache_ttl_days: int = Field(75, ge=1)
+
+
+class ScoringSettings(Section):
+    """Summaries of traffic."""
+
+    sketch_seconds: int = Field(1, ge=1)
+
+
+class AlertsSettings(Section):
+    """Reasons."""
+
+    max_reasons: int = Field(5, ge=1, le=28)
+
+
+class LabelsSettings(Section):
+    """The join of scores and labels."""
+
+    correction_days: int = Field(120, ge=8)
+
+
+class Settings(Section):
+    """The settings of every service; secrets are read on demand and never printed."""
+
+    kafka: dict[str, str] = Field(default_factory=lambda: {"bootstrap.servers": "localhost:9092"})
+    redis_url: str = "redis://localhost:6379/0"
+    schema_registry_url: str | None = None
+    topic_prefix: str = "fraud."
+    state_folder: Path = Path("var/state")
+    state_url: str = ""
+    model_url: str = "var/models"
+    keys_folder: Path = Path("var/keys")
+    instance: int = Field(0, ge=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(0, ge=0, le=65_535)
+    stream: StreamSettings = StreamSettings()
+    ingest: IngestSettings = IngestSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    labels: LabelsSettings = LabelsSettings()
+    secrets: dict[str, str] = Field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, file: Path = FILE) -> Settings:
+        """Return the settings of this process.
+
+        Raises
+        ------
+        SettingsError
+            If a name exists nowhere, a value cannot be, or the file cannot be read.
+        """
+        known = known_names(cls)
+        content = _file_content(file)
+        check_file(content, known)
+        variables = os.environ if environment is None else environment  # noqa: TID251
+        merged = _merged(content, from_environment(variables, known))
+        try:
+            return cls.model_validate(merged)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(f"setting {name}: {first['msg'].lower()}, not {first['input']!r}") from error
+
+    def topic(self, name: str) -> str:
+        """Return the topic's name on the broker."""
+        return self.topic_prefix + name
+
+    @property
+    def checkpoint_url(self) -> str:
+        """Where checkpoints lie: ``state_url``, by default a folder below ``state_folder``."""
+        return self.state_url or str(self.state_folder / "checkpoints")
+
+    def secret(self, name: str) -> bytes:
+        """Return a key of 32 bytes, from ``MILLRACE_SECRETS__<NAME>`` or a file made on first use.
+
+        Raises
+        ------
+        SettingsError
+            If the key is not 32 bytes in URL-safe base64.
+        """
+        written = self.secrets.get(name) or _key_file(self.keys_folder / f"{name}.key")
+        try:
+            key = base64.urlsafe_b64decode(written)
+        except ValueError:
+            key = b""
+        if len(key) != SECRET_BYTES:
+            raise SettingsError(f"secret {name} must be 32 bytes in URL-safe base64 (44 characters)")
+        return key
+
+
+def _file_content(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for name, value in above.items():
+        inner = result.get(name)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        result[name] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _key_file(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        key = base64.urlsafe_b64encode(randomness.token_bytes(SECRET_BYTES)).decode()
+        made = file.with_name(f".{file.name}.{os.getpid()}")
+        made.touch(mode=0o600)
+        made.write_text(key)
+        try:
+            os.link(made, file)  # the first of several processes wins
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    return file.read_text().strip()
