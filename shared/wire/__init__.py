@@ -4,12 +4,14 @@ from shared.wire.columns import decode_columns, feature_matrix
 from shared.wire.framing import WireError, schema_id, schema_name
 from shared.wire.growth import float_block, grow, long_bytes, source_bytes, sources
 from shared.wire.single import decode, encode
+from shared.wire.times import event_times
 
 __all__ = [
     "WireError",
     "decode",
     "decode_columns",
     "encode",
+    "event_times",
     "feature_matrix",
     "float_block",
     "grow",

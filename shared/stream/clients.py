@@ -1,0 +1,134 @@
+"""Kafka clients with the settings that positions rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from shared.settings import Settings
+
+REACH_SECONDS = 10.0
+QUEUED_MESSAGES = 200_000
+SESSION_MS = 10_000
+
+CONSUMER = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "partition.assignment.strategy": "range",
+    "session.timeout.ms": SESSION_MS,
+    "heartbeat.interval.ms": 2000,
+    "queued.max.messages.kbytes": 32_768,
+    "fetch.queue.backoff.ms": 5,
+}
+
+PRODUCER = {
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
+    "message.timeout.ms": 0,  # the one infinite timeout: giving up on a record would lose it
+    "linger.ms": 1,
+    "message.max.bytes": 1_048_576,
+    "queue.buffering.max.messages": QUEUED_MESSAGES,
+    "queue.buffering.max.kbytes": 1_048_576,
+}
+
+
+class DependencyError(Exception):
+    """A broker, cache or store cannot be reached; one sentence that names the setting."""
+
+
+def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
+    """Return a consumer of a group, without automatic commits and with a stable member id."""
+    identity = {"group.id": group, "group.instance.id": f"{group}-{settings.instance}"}
+    return Consumer({**CONSUMER, **identity, **overrides, **settings.kafka})
+
+
+def producer(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> Producer:
+    """Return a producer that leaves no gap: a record that cannot be delivered ends it."""
+    callbacks = {"error_cb": on_error} if on_error else {}
+    return Producer({**PRODUCER, **callbacks, **settings.kafka})
+
+
+def admin(settings: Settings) -> AdminClient:
+    """Return an administration client of a broker that answers.
+
+    Raises
+    ------
+    DependencyError
+        If no broker answers within ten seconds.
+    """
+    client = AdminClient(dict(settings.kafka))
+    try:
+        client.list_topics(timeout=REACH_SECONDS)
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    return client
+
+
+def unreachable(settings: Settings, error: KafkaException) -> DependencyError:
+    """Return the error that says where the broker was looked for and which setting says so."""
+    servers = settings.kafka.get("bootstrap.servers", "nowhere")
+    return DependencyError(
+        f"Kafka can't be reached at {servers} ({error.args[0].str()}); "
+        "start it, or set kafka.bootstrap.servers (MILLRACE_KAFKA__BOOTSTRAP_SERVERS)"
+    )
+
+
+def read_topic(settings: Settings, name: str, start: dict[int, int] | None = None) -> Iterator[Message]:
+    """Yield the records of a topic up to the ends that its partitions have now.
+
+    Parameters
+    ----------
+    name
+        The topic's name without prefix.
+    start
+        First offset by partition; the start of the log where absent.
+
+    Raises
+    ------
+    DependencyError
+        If the broker cannot be reached or has no such topic.
+    """
+    reader = _reader(settings)
+    try:
+        ends = _assign(reader, settings, settings.topic(name), start or {})
+        while ends:
+            for message in reader.consume(2000, 0.2):
+                if message.error() is None:
+                    yield message
+                elif message.error().code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(message.error())
+            ends = {p: end for p, end in ends.items() if _next(reader, settings.topic(name), p) < end}
+    finally:
+        reader.close()
+
+
+def _reader(settings: Settings) -> Consumer:
+    overrides = {"group.id": "millrace.reader", "enable.auto.commit": False, "enable.partition.eof": True}
+    return Consumer({**CONSUMER, **overrides, **settings.kafka})
+
+
+def _assign(reader: Consumer, settings: Settings, topic: str, start: dict[int, int]) -> dict[int, int]:
+    try:
+        found = reader.list_topics(topic, timeout=REACH_SECONDS).topics[topic]
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+    if found.error is not None:
+        raise DependencyError(f"there is no topic {topic}; run `millrace topics apply`")
+    ends, places = {}, []
+    for partition in found.partitions:
+        low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=REACH_SECONDS)
+        first = max(start.get(partition, low), low)
+        if first < high:
+            ends[partition] = high
+            places.append(TopicPartition(topic, partition, first))
+    reader.assign(places)
+    return ends
+
+
+def _next(reader: Consumer, topic: str, partition: int) -> int:
+    position: int = reader.position([TopicPartition(topic, partition)])[0].offset
+    return position

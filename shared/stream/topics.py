@@ -1,0 +1,110 @@
+"""The topics of schemas/topics.toml on the broker: what differs, and making it so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+import schemas
+from shared.settings import Settings
+from shared.stream.clients import DependencyError, admin
+
+DAY_MS = 86_400_000
+ANSWER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between a topic as it is and as it should be."""
+
+    topic: str
+    what: str
+    found: str
+    wanted: str
+
+
+def wanted_config(name: str) -> dict[str, str]:
+    """Return the broker's settings for a topic, by its name without prefix."""
+    content = schemas.toml("topics")
+    topic = content["topics"][name]
+    days = topic["kept_days"]
+    return {
+        "cleanup.policy": "compact" if topic.get("compacted") else "delete",
+        "retention.ms": str(days * DAY_MS) if days else "-1",
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(content["defaults"]["max_message_bytes"]),
+    }
+
+
+def plan(settings: Settings) -> list[Change]:
+    """Return what `apply` would change.
+
+    Raises
+    ------
+    DependencyError
+        If no broker answers.
+    """
+    client = admin(settings)
+    existing = client.list_topics(timeout=ANSWER_SECONDS).topics
+    changes = []
+    for name in schemas.toml("topics")["topics"]:
+        topic, count = settings.topic(name), schemas.partition_count(name)
+        if topic not in existing:
+            changes.append(Change(topic, "topic", "absent", f"{count} partitions"))
+            continue
+        found = len(existing[topic].partitions)
+        if found != count:
+            changes.append(Change(topic, "partitions", str(found), str(count)))
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        entries = client.describe_configs([resource])[resource].result(ANSWER_SECONDS)
+        wanted = wanted_config(name)
+        changes += [
+            Change(topic, key, str(entries[key].value), value)
+            for key, value in wanted.items()
+            if entries[key].value != value
+        ]
+    return changes
+
+
+def apply(settings: Settings) -> list[Change]:
+    """Make the topics that are absent and set what differs; return what was changed.
+
+    Raises
+    ------
+    DependencyError
+        If no broker answers, or a topic has another number of partitions: that cannot be changed
+        without moving keys.
+    """
+    changes = plan(settings)
+    for change in changes:
+        if change.what == "partitions":
+            raise DependencyError(
+                f"topic {change.topic} has {change.found} partitions where schemas/topics.toml says "
+                f"{change.wanted}; set that number there, or make a new topic version"
+            )
+    client = admin(settings)
+    absent = [change.topic for change in changes if change.what == "topic"]
+    if absent:
+        _wait(client.create_topics([_new(topic, settings) for topic in absent]))
+    for change in changes:
+        if change.what != "topic":
+            entry = ConfigEntry(change.what, change.wanted, incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ResourceType.TOPIC, change.topic, incremental_configs=[entry])
+            _wait(client.incremental_alter_configs([resource]))
+    return changes
+
+
+def _new(topic: str, settings: Settings) -> NewTopic:
+    name = topic.removeprefix(settings.topic_prefix)
+    replicas = schemas.toml("topics")["defaults"]["replication_factor"]
+    return NewTopic(topic, schemas.partition_count(name), replicas, config=wanted_config(name))
+
+
+def _wait(futures: dict[object, object]) -> None:
+    for subject, future in futures.items():
+        try:
+            future.result(ANSWER_SECONDS)  # type: ignore[attr-defined]
+        except KafkaException as error:
+            raise DependencyError(f"{subject} was refused by the broker: {error.args[0].str()}") from error
