@@ -74,6 +74,8 @@ class Stage:
     """State is arrays, written by the run loop: ``restore`` and ``snapshot``."""
     has_store = False
     """State is a store of its own on disk: ``applied`` tells how far it is."""
+    writes_facts = False
+    """All outputs are facts: sending one again is harmless, so catching up is not silent."""
 
     def process(self, batch: Batch) -> list[Outgoing]:
         """Return the outputs of a batch; at most one record for each input record and topic."""

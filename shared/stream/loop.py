@@ -1,0 +1,324 @@
+"""The run loop: polls, drops repeats, lets the stage work, sends, commits and checkpoints.
+
+All rules of exactly-once by position live in this package; a stage sees batches only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+import schemas
+from shared import wire
+from shared.settings import Settings
+from shared.stream import batches
+from shared.stream.assignment import Assignment
+from shared.stream.checkpoints import Checkpoint
+from shared.stream.clients import QUEUED_MESSAGES
+from shared.stream.dead_letters import DeadLetters
+from shared.stream.marker import CrashMarker
+from shared.stream.meters import Meters
+from shared.stream.partitions import partitions
+from shared.stream.progress import Place, Reached, Ticket
+from shared.stream.records import Batch, Outgoing, Stage
+
+WAIT_SECONDS = 0.05
+LEAVE_SECONDS = 8.0
+LOST_EXIT = 70
+ROOM = QUEUED_MESSAGES // 2
+
+
+@dataclass(slots=True)
+class Loop:
+    """One service at work on the partitions that its group gives it."""
+
+    stage: Stage
+    settings: Settings
+    consumer: Consumer
+    producer: Producer
+    assignment: Assignment
+    marker: CrashMarker
+    letters: DeadLetters
+    meters: Meters
+    _pending: dict[int, Checkpoint] = field(default_factory=dict)
+    _writing: dict[int, Future[None]] = field(default_factory=dict)
+    _checkpoint_due: dict[int, float] = field(default_factory=dict)
+    _commit_due: float = 0.0
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"))
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        topics = [self.settings.topic(each.topic) for each in self.stage.inputs]
+        self.consumer.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
+
+    def step(self) -> None:
+        """Take what one poll brings, then commit and checkpoint what is due."""
+        self.producer.poll(0)
+        messages = self._poll()
+        if messages:
+            self._take(messages)
+        else:
+            self._send(self.stage.idle(), {})
+        now = time.monotonic()
+        if now >= self._commit_due:
+            self._commit_due = now + self.settings.stream.commit_ms / 1000
+            self.commit(is_asynchronous=True)
+        if self.stage.has_checkpoints:
+            self._checkpoint(now)
+
+    def stop(self) -> None:
+        """Leave in order: outputs durable, offsets committed, state written; at most ten seconds."""
+        self.producer.flush(LEAVE_SECONDS)
+        self._let_go(self.assignment.held.partitions)
+        self.marker.clear()
+        self.stage.close()
+        self._writer.shutdown()
+        self.consumer.close()
+
+    def on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        """Take partitions over, each from its own start."""
+        starts = self.assignment.take(place.partition for place in given)
+        consumer.assign([TopicPartition(self.settings.topic(p.topic), p.partition, at) for p, at in starts.items()])
+        self.marker.started(starts)
+        self._hold_streams()
+        self.meters.assigned(len(starts))
+
+    def on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
+        """Let partitions go once their outputs are durable."""
+        gone = {place.partition for place in taken} & self.assignment.held.partitions
+        if gone:
+            self.producer.flush(LEAVE_SECONDS)
+            self._let_go(gone)
+        self.meters.assigned(0)
+
+    def on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
+        """End at once: another instance holds these partitions, and nothing of ours may follow."""
+        os._exit(LOST_EXIT)
+
+    def commit(self, is_asynchronous: bool) -> None:
+        """Commit what became durable, offsets and positions together, and tell the stage."""
+        held = self.assignment.held
+        changed = self.assignment.progress.take_changed()
+        ahead = {
+            place: reached
+            for place, reached in changed.items()
+            if place not in held.committed or held.committed[place].offset < reached.offset
+        }
+        if ahead:
+            offsets = [self._commit_of(place, reached) for place, reached in ahead.items()]
+            self.consumer.commit(offsets=offsets, asynchronous=is_asynchronous)
+            held.committed.update(ahead)
+            self.marker.committed()
+        for place, reached in changed.items():
+            self.stage.acknowledged(place.partition, place.topic, reached.offset)
+        self.meters.lag(self.consumer, self.settings, held.following)
+
+    def _commit_of(self, place: Place, reached: Reached) -> TopicPartition:
+        topic = self.settings.topic(place.topic)
+        return TopicPartition(topic, place.partition, reached.offset, reached.metadata())
+
+    def _poll(self) -> list[Message]:
+        first = self.consumer.poll(WAIT_SECONDS)
+        if first is None:
+            return []
+        return [first, *self.consumer.consume(self.settings.stream.max_batch - 1, 0)]
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):
+            if not self.marker.is_careful and not self.marker.culprits:
+                self._take_batch(batch)
+                continue
+            for single in batches.singles(batch):
+                self._take_with_care(single)
+        if self.assignment.held.facts_due:
+            self._hold_streams()
+
+    def _take_with_care(self, single: Batch) -> None:
+        place, offset = Place(single.topic, int(single.partitions[0])), int(single.offsets[0])
+        if (place, offset) in self.marker.culprits:
+            self._set_aside(single, place, offset)
+            return
+        self.marker.taking(place, offset)
+        self._take_batch(single)
+        self.marker.taken()
+
+    def _set_aside(self, single: Batch, place: Place, offset: int) -> None:
+        at = (place.partition, offset, int(single.accepted_ms[0]))
+        topic = self.settings.topic(place.topic)
+        detail = "the service ended each time it took this record"
+        key, value = self.letters.letter(topic, single.keys[0], single.values[0], at, "crashed_service", detail)
+        reached = self._reached(single, {})
+        self._send([Outgoing("dead-letters.v1", [key], [value])], reached)
+
+    def _take_batch(self, batch: Batch) -> None:
+        held = self.assignment.held
+        if not held.silent:
+            self._work(batch, is_silent=False)
+            return
+        limits = {
+            place.partition: held.committed[place].offset for place in held.silent if place.topic == batch.topic
+        }
+        pairs = zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True)
+        is_silent = np.array([offset < limits.get(partition, 0) for partition, offset in pairs])
+        if is_silent.any():
+            self._work(batches.select(batch, is_silent), is_silent=True)
+        self._end_silence(batch)
+        if not is_silent.all():
+            self._work(batches.select(batch, ~is_silent), is_silent=False)
+
+    def _end_silence(self, batch: Batch) -> None:
+        held = self.assignment.held
+        for place, following in batches.reach(batch).items():
+            if place in held.silent and following >= held.committed[place].offset:
+                held.silent.discard(place)
+                if place.topic in self.assignment.positions:
+                    committed = held.committed[place].positions or []
+                    self.assignment.positions[place.topic].raise_to(place.partition, committed)
+
+    def _work(self, batch: Batch, is_silent: bool) -> None:
+        began = time.perf_counter()
+        fresh = self._first_copies(batch)
+        outgoing = self.stage.process(fresh) if len(fresh) else []
+        reached = self._reached(batch, self._times(batch, outgoing))
+        if not is_silent or self.stage.writes_facts:
+            self._send(outgoing, reached)
+        self.meters.worked(batch.topic, len(fresh), len(batch) - len(fresh), time.perf_counter() - began)
+
+    def _first_copies(self, batch: Batch) -> Batch:
+        positions = self.assignment.positions.get(batch.topic)
+        if positions is None:
+            return batch
+        upstream, offsets = wire.sources(batch.values)
+        return batches.select(batch, positions.accept(batch.partitions, upstream, offsets))
+
+    def _times(self, batch: Batch, outgoing: Sequence[Outgoing]) -> dict[int, int]:
+        if self._kind(batch.topic) == "raw":
+            streams = {name for name, topic in schemas.toml("topics")["topics"].items() if topic.get("is_stream")}
+            return batches.output_times(outgoing, streams)
+        return batches.newest_times(batch.values, batch.partitions)
+
+    def _kind(self, topic: str) -> str:
+        return next(each.kind for each in self.stage.inputs if each.topic == topic)
+
+    def _reached(self, batch: Batch, times: dict[int, int]) -> dict[Place, Reached]:
+        held = self.assignment.held
+        result = {}
+        for place, following in batches.reach(batch).items():
+            reached = batches.later(held.following.get(place), following, times.get(place.partition))
+            held.following[place] = reached
+            positions = self.assignment.positions.get(place.topic)
+            accepted = positions.of(place.partition) if positions else None
+            result[place] = Reached(following, accepted, reached.event_time)
+        return result
+
+    def _send(self, outgoing: Sequence[Outgoing], reached: dict[Place, Reached]) -> None:
+        prepared = [(output.topic, _messages(output)) for output in outgoing if output.values]
+        if not prepared and not reached:
+            return
+        waiting = sum(len(last) for _, (_, last) in prepared)
+        ticket = self.assignment.progress.open(reached, waiting)
+        for topic, (messages, last) in prepared:
+            for row in last:
+                messages[row]["callback"] = self._answer(ticket)
+            self._make_room()
+            sent = self.producer.produce_batch(self.settings.topic(topic), messages)
+            if sent != len(messages):
+                raise RuntimeError(f"{len(messages) - sent} of {len(messages)} records were refused by the producer")
+
+    def _answer(self, ticket: Ticket) -> object:
+        def answered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                raise KafkaException(error)
+            self.assignment.progress.answered(ticket)
+
+        return answered
+
+    def _make_room(self) -> None:
+        while len(self.producer) > ROOM:
+            self.producer.poll(WAIT_SECONDS)
+
+    def _hold_streams(self) -> None:
+        held = self.assignment.held
+        for place, end in list(held.facts_due.items()):
+            if held.following[place].offset >= end:
+                del held.facts_due[place]
+        streams = [
+            TopicPartition(self.settings.topic(place.topic), place.partition)
+            for place in held.following
+            if self._kind(place.topic) != "facts"
+        ]
+        if held.facts_due:
+            self.consumer.pause(streams)
+        else:
+            self.consumer.resume(streams)
+
+    def _checkpoint(self, now: float) -> None:
+        for partition in self.assignment.held.partitions:
+            spread = partition / schemas.partition_count(self.stage.inputs[0].topic)
+            first = now + self.settings.stream.checkpoint_seconds * (1 + spread)
+            due = self._checkpoint_due.setdefault(partition, first)
+            if now >= due and partition not in self._pending and self._is_written(partition):
+                self._checkpoint_due[partition] = now + self.settings.stream.checkpoint_seconds
+                self._snapshot(partition)
+            self._write_durable(partition)
+
+    def _is_written(self, partition: int) -> bool:
+        writing = self._writing.get(partition)
+        if writing is None or not writing.done():
+            return writing is None
+        del self._writing[partition]
+        writing.result()
+        return True
+
+    def _snapshot(self, partition: int) -> None:
+        held, positions = self.assignment.held, self.assignment.positions
+        places = [place for place in held.following if place.partition == partition]
+        if any(place in held.silent for place in places):
+            return
+        began = time.perf_counter()
+        reached = {place.topic: held.following[place] for place in places}
+        self._pending[partition] = Checkpoint(
+            partition,
+            {topic: reach.offset for topic, reach in reached.items()},
+            {topic: each.of(partition) for topic, each in positions.items()},
+            {topic: reach.event_time for topic, reach in reached.items() if reach.event_time is not None},
+            self.assignment.topics,
+            self.stage.snapshot(partition),
+        )
+        self.meters.stalled(time.perf_counter() - began)
+
+    def _write_durable(self, partition: int) -> None:
+        checkpoint = self._pending.get(partition)
+        if checkpoint is None:
+            return
+        progress = self.assignment.progress
+        if all(progress.has_reached(Place(topic, partition), at) for topic, at in checkpoint.offsets.items()):
+            write = self.assignment.checkpoints.write
+            self._writing[partition] = self._writer.submit(write, self._pending.pop(partition))
+
+    def _let_go(self, gone: set[int]) -> None:
+        if not self.assignment.progress.is_settled:
+            raise RuntimeError(f"outputs were not acknowledged within {LEAVE_SECONDS} seconds")
+        self.commit(is_asynchronous=False)
+        for partition in gone:
+            self._pending.pop(partition, None)
+            if self.stage.has_checkpoints:
+                self._snapshot(partition)
+                self._write_durable(partition)
+            self.assignment.release(partition)
+            self._checkpoint_due.pop(partition, None)
+        for partition in gone & set(self._writing):
+            self._writing.pop(partition).result()
+
+
+def _messages(output: Outgoing) -> tuple[list[dict[str, object]], list[int]]:
+    chosen = partitions(output.keys, schemas.partition_count(output.topic)).tolist()
+    rows = zip(output.keys, output.values, chosen, strict=True)
+    messages: list[dict[str, object]] = [{"key": key, "value": value, "partition": at} for key, value, at in rows]
+    return messages, list({at: row for row, at in enumerate(chosen)}.values())

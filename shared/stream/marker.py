@@ -1,0 +1,85 @@
+"""The crash marker: finds a record that ends the process each time it is taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from shared.stream.progress import Place
+
+STARTS_BEFORE_CARE = 3
+CAREFUL_RECORDS = 20_000  # more than what can lie between a commit and the culprit
+
+
+class CrashMarker:
+    """Counts starts at the same committed offset, in a file of the state folder.
+
+    After three such starts records are taken one at a time, each noted before it is taken; a record
+    found noted at the next start is the culprit.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._content = self._read()
+        self._careful_left = 0
+        self.culprits: set[tuple[Place, int]] = set()
+
+    def started(self, starts: dict[Place, int]) -> None:
+        """Take the offsets at which this process begins to read."""
+        counts: dict[str, list[int]] = {}
+        known = self._content.get("starts", {})
+        for place, offset in starts.items():
+            name = f"{place.topic}/{place.partition}"
+            before = known.get(name, [offset, 0])
+            counts[name] = [offset, before[1] + 1 if before[0] == offset else 1]
+        if any(count > STARTS_BEFORE_CARE for _, count in counts.values()):
+            self._careful_left = CAREFUL_RECORDS
+        noted = self._content.get("taking")
+        self.culprits = {(Place(topic, part), at) for topic, part, at in self._content.get("culprits", [])}
+        if noted:
+            self.culprits.add((Place(noted[0], noted[1]), noted[2]))
+        self._content = {"starts": counts, "culprits": [[*place, at] for place, at in self.culprits]}
+        self._write()
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether records are to be taken one at a time."""
+        return self._careful_left > 0
+
+    def taking(self, place: Place, offset: int) -> None:
+        """Note a record before it is taken."""
+        self._careful_left -= 1
+        self._content["taking"] = [*place, offset]
+        self._write()
+
+    def taken(self) -> None:
+        """Note that the process outlived the record; forget everything once care has ended."""
+        self._content.pop("taking", None)
+        if self._careful_left == 0:
+            self.clear()
+
+    def committed(self) -> None:
+        """Forget the starts once a commit went on from them."""
+        if not self.is_careful and self._content:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, as after a clean stop."""
+        self._content = {}
+        self._careful_left = 0
+        self._file.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, list[list[int]]] | dict[str, dict[str, list[int]]]:
+        if not self._file.exists():
+            return {}
+        try:
+            content = json.loads(self._file.read_text())
+        except json.JSONDecodeError:  # the process ended while it wrote
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _write(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        made = self._file.with_suffix(".part")
+        made.write_text(json.dumps(self._content))
+        made.replace(self._file)
