@@ -53,7 +53,9 @@ def from_environment(environment: Mapping[str, str], known: list[tuple[str, ...]
     return content
 
 
-def check_file(content: Mapping[str, Any], known: list[tuple[str, ...]], before: tuple[str, ...] = ()) -> None:
+def check_file(
+    content: Mapping[str, Any], known: list[tuple[str, ...]], before: tuple[str, ...] = ()
+) -> None:
     """Raise SettingsError if the content of a settings file holds a name that no setting has."""
     for name, value in content.items():
         path = (*before, name)

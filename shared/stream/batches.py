@@ -14,7 +14,9 @@ from shared.stream.progress import Place, Reached
 from shared.stream.records import Batch, Input, Outgoing
 
 
-def batches(messages: Sequence[Message], inputs: Sequence[Input], topic_of: Callable[[str], str]) -> Iterator[Batch]:
+def batches(
+    messages: Sequence[Message], inputs: Sequence[Input], topic_of: Callable[[str], str]
+) -> Iterator[Batch]:
     """Yield one batch for each input that has messages, in the order of ``inputs``.
 
     Raises
@@ -26,7 +28,7 @@ def batches(messages: Sequence[Message], inputs: Sequence[Input], topic_of: Call
     for message in messages:
         if message.error() is not None:
             raise KafkaException(message.error())
-        by_topic.setdefault(message.topic(), []).append(message)
+        by_topic.setdefault(str(message.topic()), []).append(message)
     for each in inputs:
         found = by_topic.get(topic_of(each.topic))
         if found:
@@ -63,9 +65,7 @@ def reach(batch: Batch) -> dict[Place, int]:
 def newest_times(values: Sequence[bytes], partitions: npt.NDArray[np.int32]) -> dict[int, int]:
     """Return the highest event time of framed records by partition."""
     times = wire.event_times(values)
-    return {
-        partition: int(times[partitions == partition].max()) for partition in set(partitions.tolist())
-    }
+    return {partition: int(times[partitions == partition].max()) for partition in set(partitions.tolist())}
 
 
 def output_times(outgoing: Sequence[Outgoing], topics: set[str]) -> dict[int, int]:
@@ -89,8 +89,8 @@ def later(before: Reached | None, offset: int, time: int | None) -> Reached:
 def _batch(topic: str, messages: list[Message]) -> Batch:
     return Batch(
         topic,
-        [message.key() for message in messages],
-        [message.value() for message in messages],
+        [message.key() or b"" for message in messages],
+        [message.value() or b"" for message in messages],
         np.array([message.partition() for message in messages], np.int32),
         np.array([message.offset() for message in messages], np.int64),
         np.array([message.timestamp()[1] for message in messages], np.int64),

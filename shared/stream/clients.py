@@ -97,10 +97,11 @@ def read_topic(settings: Settings, name: str, start: dict[int, int] | None = Non
         ends = _assign(reader, settings, settings.topic(name), start or {})
         while ends:
             for message in reader.consume(2000, 0.2):
-                if message.error() is None:
+                error = message.error()
+                if error is None:
                     yield message
-                elif message.error().code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(message.error())
+                elif error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
             ends = {p: end for p, end in ends.items() if _next(reader, settings.topic(name), p) < end}
     finally:
         reader.close()

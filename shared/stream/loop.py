@@ -55,7 +55,9 @@ class Loop:
     def subscribe(self) -> None:
         """Join the group."""
         topics = [self.settings.topic(each.topic) for each in self.stage.inputs]
-        self.consumer.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
+        self.consumer.subscribe(
+            topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost
+        )
 
     def step(self) -> None:
         """Take what one poll brings, then commit and checkpoint what is due."""
@@ -84,7 +86,9 @@ class Loop:
     def on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """Take partitions over, each from its own start."""
         starts = self.assignment.take(place.partition for place in given)
-        consumer.assign([TopicPartition(self.settings.topic(p.topic), p.partition, at) for p, at in starts.items()])
+        consumer.assign(
+            [TopicPartition(self.settings.topic(p.topic), p.partition, at) for p, at in starts.items()]
+        )
         self.marker.started(starts)
         self._hold_streams()
         self.meters.assigned(len(starts))
@@ -112,7 +116,10 @@ class Loop:
         }
         if ahead:
             offsets = [self._commit_of(place, reached) for place, reached in ahead.items()]
-            self.consumer.commit(offsets=offsets, asynchronous=is_asynchronous)
+            if is_asynchronous:
+                self.consumer.commit(offsets=offsets, asynchronous=True)
+            else:
+                self.consumer.commit(offsets=offsets, asynchronous=False)
             held.committed.update(ahead)
             self.marker.committed()
         for place, reached in changed.items():
@@ -152,7 +159,9 @@ class Loop:
         at = (place.partition, offset, int(single.accepted_ms[0]))
         topic = self.settings.topic(place.topic)
         detail = "the service ended each time it took this record"
-        key, value = self.letters.letter(topic, single.keys[0], single.values[0], at, "crashed_service", detail)
+        key, value = self.letters.letter(
+            topic, single.keys[0], single.values[0], at, "crashed_service", detail
+        )
         reached = self._reached(single, {})
         self._send([Outgoing("dead-letters.v1", [key], [value])], reached)
 
@@ -162,7 +171,9 @@ class Loop:
             self._work(batch, is_silent=False)
             return
         limits = {
-            place.partition: held.committed[place].offset for place in held.silent if place.topic == batch.topic
+            place.partition: held.committed[place].offset
+            for place in held.silent
+            if place.topic == batch.topic
         }
         pairs = zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True)
         is_silent = np.array([offset < limits.get(partition, 0) for partition, offset in pairs])
@@ -199,7 +210,9 @@ class Loop:
 
     def _times(self, batch: Batch, outgoing: Sequence[Outgoing]) -> dict[int, int]:
         if self._kind(batch.topic) == "raw":
-            streams = {name for name, topic in schemas.toml("topics")["topics"].items() if topic.get("is_stream")}
+            streams = {
+                name for name, topic in schemas.toml("topics")["topics"].items() if topic.get("is_stream")
+            }
             return batches.output_times(outgoing, streams)
         return batches.newest_times(batch.values, batch.partitions)
 
@@ -229,7 +242,9 @@ class Loop:
             self._make_room()
             sent = self.producer.produce_batch(self.settings.topic(topic), messages)
             if sent != len(messages):
-                raise RuntimeError(f"{len(messages) - sent} of {len(messages)} records were refused by the producer")
+                raise RuntimeError(
+                    f"{len(messages) - sent} of {len(messages)} records were refused by the producer"
+                )
 
     def _answer(self, ticket: Ticket) -> object:
         def answered(error: KafkaError | None, message: Message) -> None:
@@ -320,5 +335,7 @@ class Loop:
 def _messages(output: Outgoing) -> tuple[list[dict[str, object]], list[int]]:
     chosen = partitions(output.keys, schemas.partition_count(output.topic)).tolist()
     rows = zip(output.keys, output.values, chosen, strict=True)
-    messages: list[dict[str, object]] = [{"key": key, "value": value, "partition": at} for key, value, at in rows]
+    messages: list[dict[str, object]] = [
+        {"key": key, "value": value, "partition": at} for key, value, at in rows
+    ]
     return messages, list({at: row for row, at in enumerate(chosen)}.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from shared.stream.progress import Place
 
@@ -69,7 +70,7 @@ class CrashMarker:
         self._careful_left = 0
         self._file.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, list[list[int]]] | dict[str, dict[str, list[int]]]:
+    def _read(self) -> dict[str, Any]:
         if not self._file.exists():
             return {}
         try:

@@ -17,7 +17,9 @@ class Meters:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._records = telemetry.counter("records_total", "Records taken.", ("topic", "result"))
-        self._seconds = telemetry.histogram("batch_seconds", "Time of a batch in the stage.", SECONDS, ("topic",))
+        self._seconds = telemetry.histogram(
+            "batch_seconds", "Time of a batch in the stage.", SECONDS, ("topic",)
+        )
         self._lag = telemetry.gauge("lag_records", "Records not yet taken.", ("topic",))
         self._stall = telemetry.histogram("checkpoint_stall_seconds", "Stall for a checkpoint.", SECONDS)
 

@@ -99,7 +99,9 @@ def _topics(stage: Stage, settings: Settings) -> dict[str, list[str | int]]:
         try:
             topic = found[name].result(ANSWER_SECONDS)
         except KafkaException as error:
-            raise DependencyError(f"topic {name}: {error.args[0].str()}; run `millrace topics apply`") from error
+            raise DependencyError(
+                f"topic {name}: {error.args[0].str()}; run `millrace topics apply`"
+            ) from error
         count = schemas.partition_count(each.topic)
         if len(topic.partitions) != count:
             raise DependencyError(

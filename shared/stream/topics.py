@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 import schemas
 from shared.settings import Settings
@@ -102,9 +107,9 @@ def _new(topic: str, settings: Settings) -> NewTopic:
     return NewTopic(topic, schemas.partition_count(name), replicas, config=wanted_config(name))
 
 
-def _wait(futures: dict[object, object]) -> None:
+def _wait(futures: Mapping[Any, Future[Any]]) -> None:
     for subject, future in futures.items():
         try:
-            future.result(ANSWER_SECONDS)  # type: ignore[attr-defined]
+            future.result(ANSWER_SECONDS)
         except KafkaException as error:
             raise DependencyError(f"{subject} was refused by the broker: {error.args[0].str()}") from error

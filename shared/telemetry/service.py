@@ -50,7 +50,9 @@ class Telemetry:
         """Return a gauge."""
         return Gauge(PREFIX + name, about, labels, registry=self.registry)
 
-    def histogram(self, name: str, about: str, buckets: Sequence[float], labels: Sequence[str] = ()) -> Histogram:
+    def histogram(
+        self, name: str, about: str, buckets: Sequence[float], labels: Sequence[str] = ()
+    ) -> Histogram:
         """Return a histogram with these upper bounds."""
         return Histogram(PREFIX + name, about, labels, registry=self.registry, buckets=buckets)
 
@@ -74,7 +76,11 @@ class Telemetry:
         if path == "/healthz":
             return 200, "text/plain", b"ok\n"
         if path == "/readyz":
-            return (200, "text/plain", b"ready\n") if self._ready.is_set() else (503, "text/plain", b"not ready\n")
+            return (
+                (200, "text/plain", b"ready\n")
+                if self._ready.is_set()
+                else (503, "text/plain", b"not ready\n")
+            )
         return 404, "text/plain", b"/metrics, /healthz or /readyz\n"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

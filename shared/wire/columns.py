@@ -57,7 +57,13 @@ def feature_matrix(frame: pl.DataFrame, column: str) -> npt.NDArray[np.float32]:
 def _decode_run(values: Sequence[bytes], names: Sequence[str] | None) -> pl.DataFrame:
     body = b"".join([value[HEADER_BYTES:] for value in values])
     container = b"".join(
-        (_container_header(schema_name(values[0])), long_bytes(len(values)), long_bytes(len(body)), body, _SYNC)
+        (
+            _container_header(schema_name(values[0])),
+            long_bytes(len(values)),
+            long_bytes(len(body)),
+            body,
+            _SYNC,
+        )
     )
     columns = list(names) if names is not None else None
     frame = pl.read_avro(io.BytesIO(container), columns=columns)

@@ -10,9 +10,7 @@ import numpy.typing as npt
 from shared.wire.framing import HEADER_BYTES, SOURCE_BYTES, header
 
 BODY_AT = HEADER_BYTES + SOURCE_BYTES
-_FRONT = np.dtype(
-    [("header", f"V{HEADER_BYTES}"), ("partition", ">i4"), ("offset", ">i8")]
-)
+_FRONT = np.dtype([("header", f"V{HEADER_BYTES}"), ("partition", ">i4"), ("offset", ">i8")])
 _SOURCE = np.dtype([("partition", ">i4"), ("offset", ">i8")])
 
 

@@ -32,7 +32,8 @@ def event_times(values: Sequence[bytes]) -> npt.NDArray[np.int64]:
 
 @cache
 def _fields_before_time(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    kinds, sizes = [], []
+    kinds: list[int] = []
+    sizes: list[int] = []
     for field in schemas.avro(name)["fields"]:
         kind = field["type"]
         is_named = isinstance(kind, dict)
@@ -48,7 +49,7 @@ def _fields_before_time(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 
 
 @numba.njit(cache=True)
-def _long(content: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+def _long(content: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
     result, shift = np.uint64(0), np.uint64(0)
     while True:
         byte = np.uint64(content[at])
