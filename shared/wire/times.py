@@ -69,7 +69,7 @@ def _times(
     sizes: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     times = np.empty(len(ends), np.int64)
-    start = 0
+    start = np.int64(0)
     for row in range(len(ends)):
         at = start
         for field in range(len(kinds)):

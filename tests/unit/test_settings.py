@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings, SettingsError
+
+NOWHERE = Path("there-is-no-such-file.toml")
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text(
+        'topic_prefix = "a."\nredis_url = "redis://file"\n[kafka]\n"bootstrap.servers" = "file:1"\n'
+    )
+    environment = {"MILLRACE_TOPIC_PREFIX": "b.", "MILLRACE_KAFKA__SECURITY_PROTOCOL": "SSL"}
+    settings = Settings.load(environment, file)
+    assert settings.topic("scores.v1") == "b.scores.v1"
+    assert settings.redis_url == "redis://file"
+    assert settings.kafka == {"bootstrap.servers": "file:1", "security.protocol": "SSL"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("MILLRACE_TOPIC_PREFX", "MILLRACE_TOPIC_PREFIX"),
+        ("MILLRACE_STREAM__COMIT_MS", "MILLRACE_STREAM__COMMIT_MS"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(variable: str, nearest: str) -> None:
+    with pytest.raises(SettingsError, match=f"no setting {variable}; the nearest is {nearest}"):
+        Settings.load({variable: "1"}, NOWHERE)
+
+
+def test_a_misspelt_name_in_the_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text("[stream]\nmax_bach = 3\n")
+    with pytest.raises(SettingsError, match=r"no setting stream.max_bach; the nearest is stream.max_batch"):
+        Settings.load({}, file)
+
+
+def test_a_value_that_cannot_be_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"setting stream\.commit_ms"):
+        Settings.load({"MILLRACE_STREAM__COMMIT_MS": "5000"}, NOWHERE)
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text("[")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings.load({}, file)
+
+
+def test_a_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+    settings = Settings(keys_folder=tmp_path / "keys")
+    first = settings.secret("tokens")
+    assert settings.secret("tokens") == first
+    assert (tmp_path / "keys" / "tokens.key").stat().st_mode & 0o777 == 0o600
+    assert "secrets" not in repr(Settings(secrets={"tokens": "x"}))
+
+
+def test_a_secret_of_a_wrong_length_is_refused() -> None:
+    with pytest.raises(SettingsError, match="32 bytes"):
+        Settings(secrets={"tokens": "c2hvcnQ="}).secret("tokens")
