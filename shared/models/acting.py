@@ -1,0 +1,141 @@
+"""The models that act: swapped as one pair, from the models topic, by a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from shared.models.keys import trusted_keys
+from shared.models.loading import Definitions, Model, load
+from shared.models.records import ModelRecord, Status, newest, ranked
+from shared.models.refusal import ModelRefused, Refusal
+from shared.models.topic import ModelFeed, fetch
+from shared.settings import Settings
+
+KEPT_MODELS = 8
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 5.0  # a score may name a version some moments before this process has read of it
+
+OnRefused = Callable[[ModelRecord, ModelRefused], None]
+
+
+class ModelStore:
+    """Loads packages; keeps the last few models, and in mind what it refused.
+
+    ``on_refused`` is called once for each package.
+    """
+
+    def __init__(self, settings: Settings, definitions: Definitions, on_refused: OnRefused) -> None:
+        self._settings = settings
+        self._definitions = definitions
+        self._on_refused = on_refused
+        self._kept: OrderedDict[tuple[str, bytes], Model] = OrderedDict()
+        self._refused: dict[tuple[str, bytes], Refusal] = {}
+        self._lock = threading.RLock()
+
+    def model(self, record: ModelRecord) -> Model | None:
+        """Return the model of a record; None when its package is refused."""
+        name = record.version, record.signature
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+            if self._refused.get(name, Refusal.ABSENT) is not Refusal.ABSENT:
+                return None
+            return self._load(name, record)
+
+    @property
+    def has_absent(self) -> bool:
+        """Whether a package could not be fetched yet."""
+        return Refusal.ABSENT in self._refused.values()
+
+    def _load(self, name: tuple[str, bytes], record: ModelRecord) -> Model | None:
+        try:
+            keys = trusted_keys(self._settings)
+            model = load(fetch(record, self._settings), record, keys, self._definitions)
+        except ModelRefused as refused:
+            if self._refused.get(name) is not refused.reason:
+                self._refused[name] = refused.reason
+                self._on_refused(record, refused)
+            return None
+        self._refused.pop(name, None)
+        self._kept[name] = model
+        if len(self._kept) > KEPT_MODELS:
+            self._kept.popitem(last=False)
+        return model
+
+
+class ActingModels:
+    """Champion and challenger as the models topic says; a refused one leaves the one before it acting."""
+
+    def __init__(self, settings: Settings, definitions: Definitions, on_refused: OnRefused) -> None:
+        self._settings = settings
+        self._store = ModelStore(settings, definitions, on_refused)
+        self._records: dict[str, ModelRecord] = {}
+        self._current: tuple[Model | None, Model | None] = (None, None)
+        self._arrived = threading.Condition()
+        self._stopped = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Read the topic to its end and load; then follow it in a thread.
+
+        Raises
+        ------
+        DependencyError
+            If the broker or the topic is not there.
+        """
+        feed = ModelFeed(self._settings)
+        self.take(feed.catch_up())
+        self._thread = threading.Thread(target=self._follow, args=(feed,), name="models", daemon=True)
+        self._thread.start()
+
+    def current(self) -> tuple[Model | None, Model | None]:
+        """Return champion and challenger; ask once a batch, so that a batch has one pair.
+
+        Raises
+        ------
+        RuntimeError
+            If the thread that follows the topic has ended.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the models topic is no longer followed") from self._failure
+        return self._current
+
+    def by_version(self, version: str, patience_seconds: float = PATIENCE_SECONDS) -> Model | None:
+        """Return the model of any version; None when the topic has none such, or it is refused."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: version in self._records, patience_seconds)
+            record = self._records.get(version)
+        return None if record is None else self._store.model(record)
+
+    def take(self, records: Iterable[ModelRecord]) -> None:
+        """Take records in the order of the topic and load what acts after them."""
+        with self._arrived:
+            self._records = newest([*self._records.values(), *records])
+            self._arrived.notify_all()
+        self._current = self._first("champion"), self._first("challenger")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _first(self, status: Status) -> Model | None:
+        models = (self._store.model(record) for record in ranked(self._records.values(), status))
+        return next((model for model in models if model is not None), None)
+
+    def _follow(self, feed: ModelFeed) -> None:
+        try:
+            while not self._stopped.is_set():
+                records = feed.poll(POLL_SECONDS)
+                if records or self._store.has_absent:
+                    self.take(records)
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            feed.close()

@@ -1,0 +1,188 @@
+"""Loading: the bytes that were verified are the bytes that are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from treelite.core import TreeliteError
+
+from shared.models.keys import TrustedKeys, check_signature
+from shared.models.manifest import Manifest
+from shared.models.package import MAX_PACKAGE_BYTES, unpack
+from shared.models.predictors import Features, Linear, Predictor, River, Scores, Trees
+from shared.models.records import ModelRecord
+from shared.models.refusal import ModelRefused, Refusal
+
+RIVER = "river"
+
+
+class Definitions(Protocol):
+    """What a model must agree on with features.toml."""
+
+    @property
+    def version(self) -> int:
+        """Number of the definitions."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the features, in the order of the matrix."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A verified model that predicts."""
+
+    manifest: Manifest
+    predictor: Predictor
+    medians: npt.NDArray[np.float32]
+    """Typical value of each feature, shape (k,); NaN where it is mostly undefined."""
+
+    @property
+    def version(self) -> str:
+        """Version of the model."""
+        return self.manifest.version
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the features, in the order of the matrix."""
+        return self.manifest.features
+
+    def predict(self, matrix: Features) -> Scores:
+        """Return the probability of fraud of each row, shape (n,).
+
+        The bits of a row's score do not depend on the other rows.
+
+        Parameters
+        ----------
+        matrix
+            Features, shape (n, k); NaN where undefined.
+        """
+        if len(matrix) == 0:
+            return np.empty(0, np.float64)
+        return corrected(self.predictor(matrix), self.manifest.genuine_rate)
+
+
+def corrected(probability: Scores, genuine_rate: float) -> Scores:
+    """Return probabilities learnt from a sample that kept only a share of the genuine, as of the whole.
+
+    Examples
+    --------
+    One fraud to one genuine payment in a sample of one in ten: one to ten in truth.
+
+    >>> corrected(np.array([0.5]), 0.1).round(4).tolist()
+    [0.0909]
+    """
+    kept = genuine_rate * probability
+    return kept / (kept + 1.0 - probability)
+
+
+def verified(package: bytes, record: ModelRecord, trusted: TrustedKeys) -> tuple[Manifest, bytes]:
+    """Return manifest and model bytes of a package that is the one its record tells of.
+
+    Nothing is parsed before size, digest and signature hold.
+
+    Raises
+    ------
+    ModelRefused
+        If they do not, or the package cannot be read.
+    """
+    if len(package) > MAX_PACKAGE_BYTES:
+        raise ModelRefused(Refusal.MALFORMED, f"the package is larger than {MAX_PACKAGE_BYTES} bytes")
+    if record.signature and hashlib.sha256(package).hexdigest() != record.sha256:
+        raise ModelRefused(
+            Refusal.ALTERED, f"the package of {record.version} is not the one that was published"
+        )
+    check_signature(package, record.signature, record.signer, trusted)
+    manifest, model = unpack(package)
+    if manifest.version != record.version:
+        raise ModelRefused(
+            Refusal.ALTERED, f"the package is of version {manifest.version}, not {record.version}"
+        )
+    return manifest, model
+
+
+def load(package: bytes, record: ModelRecord, trusted: TrustedKeys, definitions: Definitions) -> Model:
+    """Return the model of a package, verified against its record and the feature definitions.
+
+    Raises
+    ------
+    ModelRefused
+        With a reason code, if anything does not hold.
+    """
+    manifest, content = verified(package, record, trusted)
+    _check_features(manifest, definitions)
+    medians = np.array([np.nan if each is None else each for each in manifest.medians], np.float32)
+    return Model(manifest, _predictor(manifest, content), medians)
+
+
+def _check_features(manifest: Manifest, definitions: Definitions) -> None:
+    if manifest.features_version != definitions.version or list(definitions.names) != manifest.features:
+        raise ModelRefused(
+            Refusal.SCHEMA_MISMATCH,
+            f"model {manifest.version} was trained on features version {manifest.features_version}, "
+            f"version {definitions.version} is served; train again",
+        )
+    if len(manifest.medians) != len(manifest.features) or not 0 < manifest.genuine_rate <= 1:
+        raise ModelRefused(
+            Refusal.MALFORMED, "the manifest needs a median a feature and a genuine rate in (0, 1]"
+        )
+
+
+def _predictor(manifest: Manifest, content: bytes) -> Predictor:
+    match manifest.kind:
+        case "trees":
+            return _checked(manifest, _trees(manifest, content))
+        case "linear":
+            return _checked(manifest, _linear(content))
+        case "river":
+            return _river(manifest, content)
+
+
+def _trees(manifest: Manifest, content: bytes) -> Trees:
+    try:
+        return Trees.from_bytes(content)
+    except TreeliteError as error:
+        made, here = manifest.libraries.get("treelite", "unknown"), installed("treelite")
+        raise ModelRefused(
+            Refusal.LIBRARY_MISMATCH if made != here else Refusal.MALFORMED,
+            f"the trees were written by treelite {made} and cannot be read by {here}",
+        ) from error
+
+
+def _linear(content: bytes) -> Linear:
+    try:
+        return Linear.from_bytes(content)
+    except (KeyError, ValueError, EOFError, OSError) as error:
+        raise ModelRefused(Refusal.MALFORMED, f"the linear model cannot be read: {error}") from error
+
+
+def _river(manifest: Manifest, content: bytes) -> River:
+    made, here = manifest.libraries.get(RIVER, "unknown"), installed(RIVER)
+    if made != here:  # a pickle is only readable by the version that wrote it
+        raise ModelRefused(Refusal.LIBRARY_MISMATCH, f"the model needs river {made}, here is {here}")
+    try:
+        river = River.from_bytes(content, manifest.features)
+        has_learnt = not np.isnan(river(np.zeros((1, len(manifest.features)), np.float32)))[0]
+    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError) as error:
+        raise ModelRefused(Refusal.MALFORMED, f"the river model cannot be read: {error}") from error
+    if not has_learnt:
+        raise ModelRefused(Refusal.MALFORMED, "the river model has learnt from no example")
+    return river
+
+
+def _checked(manifest: Manifest, predictor: Trees | Linear) -> Predictor:
+    if predictor.width != len(manifest.features):
+        raise ModelRefused(
+            Refusal.MALFORMED,
+            f"the model takes {predictor.width} features, the manifest names {len(manifest.features)}",
+        )
+    return predictor

@@ -1,0 +1,39 @@
+"""What a model package says of its model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["trees", "linear", "river"]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The content of ``manifest.json``."""
+
+    format: Literal[1] = 1
+    version: str
+    kind: Kind
+    family: str
+    """The recipe by which it was fitted."""
+    created_at: int
+    """Event time of the newest training row, microseconds UTC."""
+    features: list[str]
+    features_version: int
+    medians: list[float | None]
+    """Typical value of each feature in training; None where it is mostly undefined."""
+    genuine_rate: float
+    """Share of the genuine payments that was kept for training; the prior is corrected by it."""
+    rows: int
+    frauds: int
+    training_set: str
+    """SHA-256 of the rows that it was fitted to."""
+    metrics: dict[str, float | None]
+    """In time order: the same recipe fitted to earlier days, tried after the label delay."""
+    libraries: dict[str, str]
+    author: str
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as JSON, the same bytes for the same content."""
+        return msgspec.json.encode(self, order="deterministic")
