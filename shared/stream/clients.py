@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from confluent_kafka.admin import AdminClient
 from shared.settings import Settings
 
 REACH_SECONDS = 10.0
+
+log = logging.getLogger("librdkafka")
 QUEUED_MESSAGES = 200_000
 SESSION_MS = 10_000
 
@@ -43,13 +46,13 @@ class DependencyError(Exception):
 def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     """Return a consumer of a group, without automatic commits and with a stable member id."""
     identity = {"group.id": group, "group.instance.id": f"{group}-{settings.instance}"}
-    return Consumer({**CONSUMER, **identity, **overrides, **settings.kafka})
+    return Consumer({**CONSUMER, **identity, **overrides, **settings.kafka, "logger": log})
 
 
 def producer(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> Producer:
     """Return a producer that leaves no gap: a record that cannot be delivered ends it."""
     callbacks = {"error_cb": on_error} if on_error else {}
-    return Producer({**PRODUCER, **callbacks, **settings.kafka})
+    return Producer({**PRODUCER, **callbacks, **settings.kafka, "logger": log})
 
 
 def admin(settings: Settings) -> AdminClient:
@@ -60,7 +63,7 @@ def admin(settings: Settings) -> AdminClient:
     DependencyError
         If no broker answers within ten seconds.
     """
-    client = AdminClient(dict(settings.kafka))
+    client = AdminClient({**settings.kafka, "logger": log})
     try:
         client.list_topics(timeout=REACH_SECONDS)
     except KafkaException as error:
@@ -109,7 +112,7 @@ def read_topic(settings: Settings, name: str, start: dict[int, int] | None = Non
 
 def _reader(settings: Settings) -> Consumer:
     overrides = {"group.id": "millrace.reader", "enable.auto.commit": False, "enable.partition.eof": True}
-    return Consumer({**CONSUMER, **overrides, **settings.kafka})
+    return Consumer({**CONSUMER, **overrides, **settings.kafka, "logger": log})
 
 
 def _assign(reader: Consumer, settings: Settings, topic: str, start: dict[int, int]) -> dict[int, int]:
