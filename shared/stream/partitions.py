@@ -8,9 +8,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+_BYTES = numba.types.Array(numba.uint8, 1, "C", readonly=True)
+
 
 def partitions(keys: Sequence[bytes], count: int) -> npt.NDArray[np.int32]:
     """Return the partition of each key: murmur2 without its sign, modulo the number of partitions.
+
+    The hash is that of Apache Kafka's ``Utils.murmur2``, taken over whole batches.
 
     Examples
     --------
@@ -21,7 +25,7 @@ def partitions(keys: Sequence[bytes], count: int) -> npt.NDArray[np.int32]:
     return _partitions(np.frombuffer(b"".join(keys), np.uint8), ends, count)
 
 
-@numba.njit(cache=True)
+@numba.njit(numba.int64(_BYTES), cache=True)
 def _murmur2(content: npt.NDArray[np.uint8]) -> np.int64:
     mask, mix = np.uint64(0xFFFFFFFF), np.uint64(0x5BD1E995)
     length = len(content)
@@ -45,7 +49,7 @@ def _murmur2(content: npt.NDArray[np.uint8]) -> np.int64:
     return np.int64(found)
 
 
-@numba.njit(cache=True)
+@numba.njit(numba.int32[::1](_BYTES, numba.int64[::1], numba.int64), cache=True)
 def _partitions(
     content: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64], count: int
 ) -> npt.NDArray[np.int32]:
