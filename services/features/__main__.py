@@ -1,0 +1,32 @@
+"""Runs the features of one entity as a service."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from services.features.stage import FeaturesStage
+from shared.features import definitions
+from shared.settings import Settings, SettingsError
+from shared.stream.service import run
+from shared.telemetry import Telemetry
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    features = definitions()
+    parser = argparse.ArgumentParser(prog="python -m services.features", description=__doc__)
+    parser.add_argument("--entity", choices=[entity.name for entity in features.entities], required=True)
+    entity = features.entity(parser.parse_args().entity)
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    service = f"features.{entity.name}"
+    telemetry = Telemetry.start(service, settings)
+    return run(FeaturesStage(features, entity), settings, service, telemetry)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
