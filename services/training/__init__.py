@@ -1,1 +1,1 @@
-"""Data sets, fits, evaluation and model publication."""
+"""Training: labelled examples to a signed model package."""

@@ -1,0 +1,130 @@
+"""Publishing: a trained model as a signed package below model_url, told of on the models topic."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version as installed
+
+import fsspec
+import msgspec
+import numpy as np
+
+from services.training.metrics import Metrics
+from services.training.recipe import Recipe
+from services.training.train import Trained
+from shared.features import FeatureSet
+from shared.models import Manifest, ModelRecord, Status, pack, sign, signing_key
+from shared.models.records import TOPIC
+from shared.settings import Settings
+from shared.stream.clients import DependencyError, admin, producer
+
+LIBRARIES = ("numpy", "scikit-learn", "treelite", "river")
+PACKAGE = "model.zip"
+FLUSH_SECONDS = 30.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def manifest_of(trained: Trained, recipe: Recipe, tested: Metrics, definitions: FeatureSet) -> Manifest:
+    """Return the manifest of a trained model; the same content gets the same version."""
+    unnamed = Manifest(
+        version="",
+        kind=trained.fitted.kind,
+        family=recipe.family,
+        created_at=trained.newest,
+        features=list(definitions.names),
+        features_version=definitions.version,
+        medians=[None if np.isnan(each) else float(each) for each in trained.medians],
+        genuine_rate=trained.genuine_rate,
+        rows=trained.rows,
+        frauds=trained.frauds,
+        training_set=trained.training_set,
+        metrics=dict(tested),
+        libraries={name: installed(name) for name in LIBRARIES},
+        author=author(),
+    )
+    return msgspec.structs.replace(unnamed, version=_version(unnamed, trained))
+
+
+def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings) -> ModelRecord:
+    """Put the signed package below ``model_url`` and tell of it; return the record.
+
+    Publishing the same again is harmless.
+
+    Raises
+    ------
+    DependencyError
+        If the store or the broker cannot be reached.
+    """
+    package = pack(manifest, model)
+    signature, signer = sign(package, signing_key(settings))
+    path = f"{manifest.version}/{PACKAGE}"
+    store(package, path, settings)
+    record = ModelRecord(
+        version=manifest.version,
+        status=status,
+        event_time=manifest.created_at,
+        who=manifest.author,
+        reason="trained",
+        package=path,
+        sha256=hashlib.sha256(package).hexdigest(),
+        signature=signature,
+        signer=signer,
+        manifest=manifest.to_bytes().decode(),
+    )
+    announce([record], settings)
+    return record
+
+
+def restated(record: ModelRecord, status: Status, reason: str, event_time: int) -> ModelRecord:
+    """Return a version's record at another status, set by the person who runs this."""
+    return msgspec.structs.replace(record, status=status, reason=reason, event_time=event_time, who=author())
+
+
+def announce(records: list[ModelRecord], settings: Settings) -> None:
+    """Write records to the models topic, in order, and wait until they are durable.
+
+    Raises
+    ------
+    DependencyError
+        If the broker does not take them.
+    """
+    admin(settings)  # tells at once when no broker answers: the producer itself would wait for ever
+    sender = producer(settings)
+    for record in records:
+        sender.produce(settings.topic(TOPIC), record.to_bytes(), record.version.encode(), partition=0)
+    if sender.flush(FLUSH_SECONDS):
+        raise DependencyError(f"topic {settings.topic(TOPIC)} took no record; run `millrace topics apply`")
+
+
+def store(package: bytes, path: str, settings: Settings) -> None:
+    """Put a package below ``model_url``, whole or not at all.
+
+    Raises
+    ------
+    DependencyError
+        If it cannot be written.
+    """
+    files, root = fsspec.core.url_to_fs(settings.model_url)
+    target = f"{root}/{path}"
+    try:
+        files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        files.pipe_file(f"{target}.part", package)
+        files.mv(f"{target}.part", target)
+    except OSError as error:
+        raise DependencyError(f"model_url {settings.model_url} cannot be written: {error}") from error
+
+
+def author() -> str:
+    """Return the name of the person or account that runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _version(unnamed: Manifest, trained: Trained) -> str:
+    content = unnamed.to_bytes() + trained.fitted.predictor.to_bytes()
+    day = EPOCH + timedelta(microseconds=trained.newest)
+    return f"{day:%Y-%m-%d}-{hashlib.sha256(content).hexdigest()[:8]}"

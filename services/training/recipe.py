@@ -1,0 +1,22 @@
+"""How a model is made from examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Family = Literal["boosted", "forest", "logistic"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A family of models, the days it learns from and is tried on, and the sample of them."""
+
+    family: Family = "boosted"
+    days: int = 28
+    delay_days: int = 7
+    test_days: int = 7
+    sample: float = 0.1
+    """Share of the genuine payments that is kept; frauds are all kept."""
+    seed: int = 0
