@@ -25,7 +25,7 @@ def encode(name: str, record: Mapping[str, Any]) -> bytes:
     body = io.BytesIO(header(name))
     body.seek(HEADER_BYTES)
     try:
-        fastavro.schemaless_writer(body, _plain_schema(name), dict(record), strict=True)
+        fastavro.schemaless_writer(body, _plain_schema(name), dict(record), strict_allow_default=True)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise WireError(f"not a record of {name}: {error}") from error
     return body.getvalue()

@@ -1,0 +1,81 @@
+"""Examples and outcomes as bytes: what a join found, in the order found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.labels.store import Score, Version
+from shared import wire
+from shared.stream import Outgoing
+
+IMPLIED, EXPLICIT = 0, 1
+
+
+@dataclass(slots=True)
+class Join:
+    """What a batch joined."""
+
+    partitions: list[int] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    ends: list[bytes] = field(default_factory=list)
+    outcomes: list[tuple[int, Score, Version]] = field(default_factory=list)
+
+    def implied(self, partition: int, score: Score, time: int) -> None:
+        """Add a payment that is genuine because no label came by ``time``."""
+        self._example(partition, score, _end(False, time, "implied", IMPLIED))
+
+    def explicit(self, partition: int, score: Score, version: Version, is_current: bool) -> None:
+        """Add a label of a payment; only the current version makes an example."""
+        self.outcomes.append((partition, score, version))
+        if is_current:
+            end = _end(version.is_fraud, version.label_time, version.origin, EXPLICIT)
+            self._example(partition, score, end)
+
+    def _example(self, partition: int, score: Score, end: bytes) -> None:
+        self.partitions.append(partition)
+        self.scores.append(score)
+        self.ends.append(end)
+
+
+def joined(join: Join) -> list[Outgoing]:
+    """Return the records of a join."""
+    outgoing = []
+    if join.scores:
+        values = [score.value for score in join.scores]
+        names = wire.decode_columns(values, ["transaction_id"])["transaction_id"].to_list()
+        offsets = np.array([score.offset for score in join.scores], np.int64)
+        places = np.array(join.partitions, np.int32)
+        examples = wire.grow(values, "examples.v1", places, offsets, join.ends)
+        outgoing.append(Outgoing("examples.v1", [name.encode() for name in names], examples))
+    if join.outcomes:
+        outgoing.append(_outcomes(join.outcomes))
+    return outgoing
+
+
+def _outcomes(found: list[tuple[int, Score, Version]]) -> Outgoing:
+    columns = ["transaction_id", "terminal_id"]
+    payments = wire.decode_columns([score.value for _, score, _ in found], columns)
+    keys, values = [], []
+    for (partition, score, version), (transaction_id, terminal_id) in zip(
+        found, payments.iter_rows(), strict=True
+    ):
+        record = {
+            "source": wire.source_bytes(partition, version.offset),
+            "transaction_id": transaction_id,
+            "terminal_id": terminal_id,
+            "event_time": score.event_time,
+            "label": "fraud" if version.is_fraud else "genuine",
+            "label_time": version.label_time,
+            "origin": version.origin,
+        }
+        keys.append(terminal_id.encode())
+        values.append(wire.encode("outcomes.terminal.v1", record))
+    return Outgoing("outcomes.terminal.v1", keys, values)
+
+
+def _end(is_fraud: bool, time: int, origin: str, rank: int) -> bytes:
+    name = origin.encode()
+    parts = (wire.long_bytes(int(is_fraud)), wire.long_bytes(time), wire.long_bytes(len(name)), name)
+    return b"".join((*parts, wire.long_bytes(rank)))
