@@ -20,23 +20,31 @@ class Join:
     partitions: list[int] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     ends: list[bytes] = field(default_factory=list)
+    is_fraud: list[bool] = field(default_factory=list)
+    triggers: list[int] = field(default_factory=list)
+    """Offsets of the records that made the examples known."""
+    orphans: list[tuple[int, bytes, Version]] = field(default_factory=list)
     outcomes: list[tuple[int, Score, Version]] = field(default_factory=list)
 
-    def implied(self, partition: int, score: Score, time: int) -> None:
+    def implied(self, partition: int, score: Score, time: int, trigger: int) -> None:
         """Add a payment that is genuine because no label came by ``time``."""
-        self._example(partition, score, _end(False, time, "implied", IMPLIED))
+        self._example(partition, score, (False, time, "implied", IMPLIED), trigger)
 
-    def explicit(self, partition: int, score: Score, version: Version, is_current: bool) -> None:
-        """Add a label of a payment; only the current version makes an example."""
+    def explicit(self, partition: int, score: Score, version: Version, trigger: int) -> None:
+        """Add a payment with the label that holds now."""
+        known = version.is_fraud, version.label_time, version.origin, EXPLICIT
+        self._example(partition, score, known, trigger)
+
+    def outcome(self, partition: int, score: Score, version: Version) -> None:
+        """Add what a label says of the terminal, whether it still holds or not."""
         self.outcomes.append((partition, score, version))
-        if is_current:
-            end = _end(version.is_fraud, version.label_time, version.origin, EXPLICIT)
-            self._example(partition, score, end)
 
-    def _example(self, partition: int, score: Score, end: bytes) -> None:
+    def _example(self, partition: int, score: Score, known: tuple[bool, int, str, int], trigger: int) -> None:
         self.partitions.append(partition)
         self.scores.append(score)
-        self.ends.append(end)
+        self.ends.append(_end(*known))
+        self.is_fraud.append(known[0])
+        self.triggers.append(trigger)
 
 
 def joined(join: Join) -> list[Outgoing]:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from services.labels.examples import Join, joined
+from services.labels.sketches import LabelSketches
 from services.labels.store import Score, Store, Version
 from shared import wire
 from shared.stream import Batch, Input, Outgoing, Stage
+from shared.stream.dead_letters import DeadLetters
 
 DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Microseconds of event time.
+
+    ``horizon``: when a payment without a label is genuine; ``label_lag``: how much later that is said;
+    ``correction``: when a payment is forgotten.
+    """
+
+    horizon: int
+    label_lag: int
+    correction: int
 
 
 class LabelsStage(Stage):
@@ -21,22 +38,30 @@ class LabelsStage(Stage):
     ----------
     folder
         Where the stores of the partitions lie.
-    horizon, label_lag, correction
-        Microseconds: when a payment without a label is genuine, how much later that is said, and when
-        a payment is forgotten.
+    letters
+        Where labels go whose payment never came.
+    count
+        Told what happened to how many labels.
     """
 
     inputs = (Input("scores.v1"), Input("labels.v1"))
     has_store = True
     writes_facts = True
 
-    def __init__(self, folder: Path, horizon: int, label_lag: int, correction: int) -> None:
-        self._folder = folder
-        self._horizon, self._label_lag, self._correction = horizon, label_lag, correction
+    def __init__(
+        self,
+        folder: Path,
+        times: Times,
+        sketches: LabelSketches,
+        letters: DeadLetters,
+        count: Callable[[str, int], None],
+    ) -> None:
+        self._folder, self._times = folder, times
+        self._sketches, self._letters, self._count = sketches, letters, count
         self._stores: dict[int, Store] = {}
         self._swept: dict[int, int] = {}
         self._unproven: dict[int, list[tuple[int, int]]] = {}
-        self.counts: dict[str, int] = {}
+        self._waiting: list[Outgoing] = []
 
     def applied(self, partition: int) -> dict[str, int]:
         """Open the partition's store; return how far it is."""
@@ -49,6 +74,12 @@ class LabelsStage(Stage):
     def release(self, partition: int) -> None:
         """Close the partition's store."""
         self._stores.pop(partition).close()
+        self._waiting += self._sketches.release(partition)
+
+    def idle(self) -> list[Outgoing]:
+        """Return the last sketches of partitions that went elsewhere."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def close(self) -> None:
         """Close all stores."""
@@ -65,7 +96,7 @@ class LabelsStage(Stage):
             take(partition, batch, rows, join)
             store.mark.applied[batch.topic] = int(batch.offsets[rows[-1]]) + 1
             store.write()
-        return joined(join)
+        return [*joined(join), *self._sketches.add(batch, join), *self._orphans(join), *self.idle()]
 
     def acknowledged(self, partition: int, topic: str, offset: int) -> None:
         """Drop the horizons whose implied examples are durable."""
@@ -93,18 +124,20 @@ class LabelsStage(Stage):
         found = store.labels(names)
         for row, name, time, versions in zip(rows, names, times, found, strict=True):
             score = Score(int(batch.offsets[row]), time, batch.values[row])
-            store.put_score(name, score, self._horizon, self._correction)
+            store.put_score(name, score, self._times.horizon, self._times.correction)
             for version in versions:
-                self._count("early")
-                join.explicit(partition, score, version, is_current=version == versions[-1])
-            if not versions and time + self._horizon < self._swept[partition]:
-                join.implied(partition, score, time + self._horizon)
+                self._count("early", 1)
+                join.outcome(partition, score, version)
+            if versions:
+                join.explicit(partition, score, versions[-1], score.offset)
+            elif time + self._times.horizon < self._swept[partition]:
+                join.implied(partition, score, time + self._times.horizon, score.offset)
         store.mark.watermark = max(store.mark.watermark, *times)
         self._sweep(partition, int(batch.offsets[rows[-1]]) + 1, join)
 
     def _sweep(self, partition: int, reached: int, join: Join) -> None:
         store = self._stores[partition]
-        until = store.mark.watermark - self._label_lag
+        until = store.mark.watermark - self._times.label_lag
         if until <= self._swept[partition]:
             return
         due = list(store.due(b"h", self._swept[partition], until))
@@ -113,15 +146,30 @@ class LabelsStage(Stage):
             pairs = zip(due, store.scores(names), store.labels(names), strict=True)
             for (time, _), score, versions in pairs:
                 if score is not None and not versions:
-                    join.implied(partition, score, time)
-        self._count_orphans(store, self._swept[partition], until)
+                    join.implied(partition, score, time, reached - 1)
+        self._find_orphans(partition, until, join)
         self._swept[partition] = until
         self._unproven[partition].append((reached, until))
 
-    def _count_orphans(self, store: Store, first: int, until: int) -> None:
-        names = [name for _, name in store.due(b"e", first, until)]
-        if names:
-            self._count("orphan", sum(score is None for score in store.scores(names)))
+    def _find_orphans(self, partition: int, until: int, join: Join) -> None:
+        store = self._stores[partition]
+        names = [name for _, name in store.due(b"e", self._swept[partition], until)]
+        if not names:
+            return
+        for name, score, versions in zip(names, store.scores(names), store.labels(names), strict=True):
+            if score is None:
+                join.orphans += [(partition, name, version) for version in versions]
+
+    def _orphans(self, join: Join) -> list[Outgoing]:
+        topic, letters = "labels.v1", []
+        detail = "no payment with this id was scored within the correction horizon"
+        for partition, name, version in join.orphans:
+            place = partition, version.offset, version.accepted_ms
+            letters.append(self._letters.letter(topic, name, b"", place, "orphan_label", detail, False))
+        if not letters:
+            return []
+        self._count("orphan", len(letters))
+        return [Outgoing("dead-letters.v1", [key for key, _ in letters], [value for _, value in letters])]
 
     def _take_labels(self, partition: int, batch: Batch, rows: list[int], join: Join) -> None:
         columns = batch.columns(["transaction_id", "label", "label_time", "origin"])
@@ -130,26 +178,26 @@ class LabelsStage(Stage):
             name = batch.keys[row]
             _, label, time, origin = columns.row(row)
             moment = round(time.timestamp() * 1_000_000)
-            version = Version(moment, label == "fraud", origin, int(batch.offsets[row]))
+            place = int(batch.offsets[row]), int(batch.accepted_ms[row])
+            version = Version(moment, label == "fraud", origin, *place)
             self._take_label(partition, name, version, store, join)
 
     def _take_label(self, partition: int, name: bytes, version: Version, store: Store, join: Join) -> None:
         known = store.labels([name])[0]
         same = [each for each in known if _said(each) == _said(version)]
         if same and same[0].offset != version.offset:
-            self._count("repeat")
+            self._count("repeat", 1)
             return
         if any(each.label_time == version.label_time and each.is_fraud != version.is_fraud for each in known):
-            self._count("contradicting")
+            self._count("contradicting", 1)
         versions = known if same else sorted([*known, version])
-        store.put_labels(name, versions, self._correction)
+        store.put_labels(name, versions, self._times.correction)
         score = store.scores([name])[0]
         if score is not None:
-            self._count("corrected" if len(versions) > 1 else "joined")
-            join.explicit(partition, score, version, is_current=version == versions[-1])
-
-    def _count(self, what: str, number: int = 1) -> None:
-        self.counts[what] = self.counts.get(what, 0) + number
+            self._count("corrected" if len(versions) > 1 else "joined", 1)
+            join.outcome(partition, score, version)
+            if version == versions[-1]:
+                join.explicit(partition, score, version, version.offset)
 
 
 def _said(version: Version) -> tuple[int, bool, str]:

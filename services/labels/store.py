@@ -26,6 +26,7 @@ class Version(msgspec.Struct, frozen=True, array_like=True, order=True):
     is_fraud: bool
     origin: str
     offset: int
+    accepted_ms: int = 0
 
 
 class Mark(msgspec.Struct, array_like=True):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.labels.stage import LabelsStage
+from services.labels.sketches import LabelSketches
+from services.labels.stage import LabelsStage, Times
 from shared import wire
+from shared.settings import Settings
 from shared.stream import Batch, Outgoing
+from shared.stream.dead_letters import DeadLetters
 
 HORIZON, LAG, CORRECTION = 70, 10, 1200
 SCORES, LABELS = "scores.v1", "labels.v1"
@@ -59,6 +63,15 @@ def batch(topic: str, offset: int, name: str, value: bytes) -> Batch:
     )
 
 
+def labels_stage(folder: Path, counts: Counter[str]) -> LabelsStage:
+    def count(what: str, number: int) -> None:
+        counts[what] += number
+
+    letters = DeadLetters("labels", Settings(keys_folder=folder / "keys"))
+    sketches = LabelSketches("labels-0", 1)
+    return LabelsStage(folder, Times(HORIZON, LAG, CORRECTION), sketches, letters, count)
+
+
 @dataclass
 class Run:
     """A labels service on a fake log; a crash drops the object, the next goes on from what is applied."""
@@ -67,10 +80,13 @@ class Run:
     folder: Path
     register: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     outcomes: set[tuple[str, str, int]] = field(default_factory=set)
+    letters: list[dict[str, Any]] = field(default_factory=list)
+    sketches: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
     def play(self, crash_before_sending: int | None = None, first: int = 0) -> None:
-        stage = LabelsStage(self.folder, HORIZON, LAG, CORRECTION)
+        counts: Counter[str] = Counter()
+        stage = labels_stage(self.folder, counts)
         applied = stage.applied(0)
         places = {SCORES: 0, LABELS: 0}
         for step, (topic, name, value) in enumerate(self.records):
@@ -84,19 +100,21 @@ class Run:
                 return
             self.receive(outgoing)
             stage.acknowledged(0, topic, offset + 1)
-        self.counts = stage.counts
+        self.counts = dict(counts)
         stage.close()
 
     def receive(self, outgoing: list[Outgoing]) -> None:
         for output in outgoing:
             for value in output.values:
                 record = wire.decode(value, output.topic)
-                name = record["transaction_id"]
+                name = record.get("transaction_id", "")
                 if output.topic == "examples.v1":
                     fact = (record["label_rank"], record["label_time"], record["label"])
                     self.register[name] = max(fact, self.register.get(name, fact), key=_rank)
-                else:
+                elif output.topic == "outcomes.terminal.v1":
                     self.outcomes.add((name, record["label"], record["label_time"]))
+                else:
+                    (self.letters if output.topic == "dead-letters.v1" else self.sketches).append(record)
 
 
 def _rank(fact: tuple[int, int, str]) -> tuple[int, int]:
@@ -153,13 +171,16 @@ def test_the_same_label_again_is_counted_and_makes_nothing() -> None:
     assert run.counts == {"joined": 1, "repeat": 1}
 
 
-def test_a_label_without_a_score_is_counted_as_an_orphan_at_the_end() -> None:
+def test_a_label_without_a_score_is_a_dead_letter_at_the_end() -> None:
     run = play(label("nobody", True, 150), score("a", 100), score("b", 150 + CORRECTION + LAG + 1))
     assert run.counts["orphan"] == 1
+    assert [(each["topic"], each["offset"], each["reason"]) for each in run.letters] == [
+        (LABELS, 0, "orphan_label")
+    ]
 
 
-def test_an_example_carries_the_score_record_with_its_place() -> None:
-    stage = LabelsStage(Path(tempfile.mkdtemp()), HORIZON, LAG, CORRECTION)
+def test_an_example_carries_the_score_record_with_its_place(tmp_path: Path) -> None:
+    stage = labels_stage(tmp_path, Counter())
     stage.applied(0)
     stage.process(batch(*(SCORES, 7), *score("a", 100)[1:]))
     examples = stage.process(batch(*(LABELS, 3), *label("a", True, 150)[1:]))[0]
@@ -167,6 +188,23 @@ def test_an_example_carries_the_score_record_with_its_place() -> None:
     assert record["source"] == wire.source_bytes(0, 7)
     assert record["terminal_features"] == [2.0]
     assert (record["score"], record["label"], record["label_origin"]) == (0.25, "fraud", "chargeback")
+    stage.close()
+
+
+def test_scores_are_summarised_by_label_in_the_span_of_what_made_them_known(tmp_path: Path) -> None:
+    run = Run([], tmp_path)
+    stage = labels_stage(tmp_path, Counter())
+    stage.applied(0)
+    stage.process(batch(SCORES, 7, *score("a", 100)[1:]))
+    stage.process(batch(LABELS, 3, *label("a", True, 150)[1:]))
+    stage.process(batch(SCORES, 8, *score("b", 300)[1:]))
+    stage.release(0)
+    run.receive(stage.idle())
+    (known,) = run.sketches
+    assert (known["topic"], known["first_offset"], known["last_offset"], known["count"]) == (LABELS, 3, 3, 1)
+    genuine, fraud = known["counts"][: known["sizes"][0]], known["counts"][known["sizes"][0] :]
+    assert genuine[-1] == 1, "the only score is not that of a genuine payment"
+    assert sum(fraud[:-1]) == 1
     stage.close()
 
 
