@@ -1,0 +1,1 @@
+"""What runs Millrace: the local stack, the container files, the dashboards."""

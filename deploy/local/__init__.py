@@ -1,0 +1,1 @@
+"""Kafka, Redis and the services as plain processes on this machine, without containers."""

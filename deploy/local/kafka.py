@@ -1,0 +1,146 @@
+"""A real Apache Kafka on this machine: one node in KRaft mode, broker and controller in one process."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from deploy.local import processes
+from deploy.local.jars import jars
+from deploy.local.java import java
+from deploy.local.ports import HOST, free_port, is_open
+from shared.stream.clients import DependencyError
+
+PROPERTIES = Path(__file__).with_name("server.properties")
+LOGGING = Path(__file__).with_name("log4j2.properties")
+START_SECONDS = 60.0
+STOP_SECONDS = 12.0
+ANSWER_SECONDS = 2.0
+MEMORY = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto")
+
+
+class Kafka:
+    """A broker whose data, configuration and log lie in ``folder``; it starts again on the same ports."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.folder = folder.absolute()
+        self.port = port or free_port()
+        self.log = self.folder / "kafka.log"
+        self._controller_port = free_port()
+        self._child: processes.Child | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for `bootstrap.servers`."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def child(self) -> processes.Child:
+        """The process, once started."""
+        if self._child is None:
+            raise DependencyError("the local Kafka has not been started")
+        return self._child
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process runs."""
+        return self._child is not None and self._child.poll() is None
+
+    def start(self) -> str:
+        """Start the broker, wait until it answers, and return its address.
+
+        Raises
+        ------
+        DependencyError
+            If Java, Maven or a port is missing, or it does not answer in time.
+        """
+        if self.is_running:
+            return self.bootstrap
+        self._configure()
+        command = [*self._java(), "kafka.Kafka", self._configuration]
+        self._child = processes.start(command, self._output)
+        try:
+            processes.await_ready(self._child, "Kafka", self.log, self._answers, START_SECONDS)
+        except BaseException:
+            self.kill()
+            raise
+        return self.bootstrap
+
+    def stop(self) -> None:
+        """End the broker in order; what it holds stays."""
+        if self._child is not None:
+            processes.stop(self._child, STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End the broker as a crash would."""
+        if self._child is not None:
+            processes.kill(self._child)
+
+    def __enter__(self) -> Kafka:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "kafka.out"
+
+    def _java(self) -> list[str | Path]:
+        options = [f"-Dmillrace.log={self.log}", f"-Dlog4j2.configurationFile={LOGGING}"]
+        return [java(), *MEMORY, *options, "-cp", f"{jars()}/*"]
+
+    def _configure(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        listeners = f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self._controller_port}"
+        ours = {
+            "listeners": listeners,
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
+            "log.dirs": str(self._data),
+        }
+        lines = [f"{name}={value}" for name, value in ours.items()]
+        self._configuration.write_text("\n".join([PROPERTIES.read_text(), *lines, ""]))
+        if not (self._data / "meta.properties").exists():
+            self._format()
+
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        options = ["format", "--cluster-id", cluster, "--config", self._configuration]
+        tool = [*self._java(), "kafka.tools.StorageTool", *options]
+        done = subprocess.run(
+            [str(part) for part in tool], capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+        if done.returncode != 0:
+            raise DependencyError(
+                f"Kafka could not format {self._data}: {(done.stdout + done.stderr).strip()}"
+            )
+
+    def _answers(self) -> bool:
+        if not is_open(self.port):
+            return False
+        client = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "health", "log_level": 0})
+        try:
+            # The first look for a group makes the topic of offsets: better now than at a service's start.
+            client.committed([TopicPartition("health", 0)], timeout=ANSWER_SECONDS)
+        except KafkaException:
+            return False
+        finally:
+            client.close()
+        return True
