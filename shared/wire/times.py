@@ -49,11 +49,11 @@ def _fields_before_time(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 
 
 @numba.njit(cache=True)
-def _long(content: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
+def _long(content: npt.NDArray[np.uint8], at: np.int64) -> tuple[np.int64, np.int64]:
     result, shift = np.uint64(0), np.uint64(0)
     while True:
         byte = np.uint64(content[at])
-        at += 1
+        at += np.int64(1)
         result |= (byte & np.uint64(0x7F)) << shift
         if byte < np.uint64(0x80):
             break
