@@ -63,7 +63,7 @@ def admin(settings: Settings) -> AdminClient:
     DependencyError
         If no broker answers within ten seconds.
     """
-    client = AdminClient({**settings.kafka, "logger": log})
+    client = AdminClient(dict(settings.kafka), logger=log)
     try:
         client.list_topics(timeout=REACH_SECONDS)
     except KafkaException as error:
