@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from services.cli.output import add_output, emit
+from services.cli.train import whole
 
 if TYPE_CHECKING:
     from services.training.examples import Examples
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("--days", type=int, default=7, help="newest matured days to look at (%(default)s)")
+    parser.add_argument("--days", type=whole, default=7, help="newest matured days to look at (%(default)s)")
     parser.add_argument("--version", help="score the payments anew with this model version")
     add_output(parser)
 
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _evaluated(days: int, version: str | None, settings: Settings) -> list[dict[str, object]]:
     from services.training.evaluate import evaluated, matured, served
     from services.training.examples import read_examples
+    from services.training.failure import TrainingError
     from services.training.versions import Versions
     from shared.features import definitions
 
@@ -44,4 +46,6 @@ def _evaluated(days: int, version: str | None, settings: Settings) -> list[dict[
     if version is not None:
         model = Versions.read(settings).load(version, definitions())
         rows.append(evaluated(examples, model.predict(examples.features), f"anew by {version}"))
+    if not rows:
+        raise TrainingError("no model had scored these payments; raise --days, or name a --version")
     return rows

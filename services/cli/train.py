@@ -18,15 +18,15 @@ STATUSES = ("champion", "challenger", "candidate")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     usual = Recipe()
-    parser.add_argument("--days", type=_whole, default=usual.days, help="days to learn from (%(default)s)")
+    parser.add_argument("--days", type=whole, default=usual.days, help="days to learn from (%(default)s)")
     parser.add_argument(
         "--delay-days",
-        type=_whole,
+        type=whole,
         default=usual.delay_days,
         help="days between training and test (%(default)s)",
     )
     parser.add_argument(
-        "--test-days", type=_whole, default=usual.test_days, help="days to test on (%(default)s)"
+        "--test-days", type=whole, default=usual.test_days, help="days to test on (%(default)s)"
     )
     parser.add_argument(
         "--family", choices=FAMILIES, default=usual.family, help="kind of model (%(default)s)"
@@ -63,10 +63,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _trained(recipe: Recipe, status: str, settings: Settings) -> dict[str, object]:
     from services.training.examples import read_examples
-    from services.training.publish import manifest_of, publish
+    from services.training.publish import check_topic, manifest_of, publish
     from services.training.train import newest, tried
     from shared.features import definitions
 
+    check_topic(settings)  # before the minutes of a fit
     examples = read_examples(settings, definitions(), _progress)
     print(f"fitting {recipe.family} on {recipe.days} days of {len(examples)} payments", file=sys.stderr)
     tested = tried(examples, recipe)
@@ -80,16 +81,21 @@ def _trained(recipe: Recipe, status: str, settings: Settings) -> dict[str, objec
 
 def _progress(count: int) -> None:
     if sys.stderr.isatty():
-        print(f"\rread {count} examples", end="", file=sys.stderr)
+        print(f"\rread {count} examples ", end="", file=sys.stderr)
 
 
-def _whole(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return number
+def whole(text: str) -> int:
+    """Return a number of days; an argparse type."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
 
 
 def _share(text: str) -> float:
-    if not 0 < (share := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and at most 1")
     return share

@@ -93,7 +93,7 @@ def read_examples(
     Raises
     ------
     TrainingError
-        If there is none.
+        If there is none, or a record is no example.
     DependencyError
         If the broker or the topic is not there.
     """
@@ -102,7 +102,7 @@ def read_examples(
     for chunk in _chunks(values):
         seen += len(chunk)
         on_progress(seen)
-        frames.append(decoded(chunk, definitions.version))
+        frames.append(_decoded(chunk, definitions.version, settings.topic(TOPIC)))
     found = upserted(frames) if frames else None
     if found is None or not len(found):
         raise TrainingError(
@@ -144,6 +144,15 @@ def upserted(frames: Sequence[pl.DataFrame]) -> Examples:
     )
     features = wire.feature_matrix(frame, "features") if frame.height else np.empty((0, 0), np.float32)
     return Examples(frame.drop("features", "label_rank", "label_time"), features)
+
+
+def _decoded(values: Sequence[bytes], version: int, topic: str) -> pl.DataFrame:
+    try:
+        return decoded(values, version)
+    except (wire.WireError, pl.exceptions.PolarsError) as error:
+        raise TrainingError(
+            f"topic {topic} holds a record that is no example ({error}); only `labels` may write there"
+        ) from error
 
 
 def _chunks(values: Iterable[bytes]) -> Iterator[list[bytes]]:

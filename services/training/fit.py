@@ -26,6 +26,7 @@ BOOSTED_FEATURES = 0.5
 BOOSTED_LEAF_ROWS = 50
 FOREST_TREES = 100
 FOREST_DEPTH = 20  # bounds the package: no more accurate beyond
+FOREST_JOBS = 2  # leaves the other cores to the stream
 LOGISTIC_STEPS = 1000
 
 
@@ -53,7 +54,9 @@ def boosted(features: Features, is_fraud: Labels, seed: int) -> Fitted:
 
 def forest(features: Features, is_fraud: Labels, seed: int) -> Fitted:
     """Return a random forest."""
-    model = RandomForestClassifier(FOREST_TREES, max_depth=FOREST_DEPTH, n_jobs=-1, random_state=seed)
+    model = RandomForestClassifier(
+        FOREST_TREES, max_depth=FOREST_DEPTH, n_jobs=FOREST_JOBS, random_state=seed
+    )
     return Fitted("trees", Trees(treelite.sklearn.import_model(model.fit(features, is_fraud))))
 
 

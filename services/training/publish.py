@@ -18,7 +18,7 @@ from shared.features import FeatureSet
 from shared.models import Manifest, ModelRecord, Status, pack, sign, signing_key
 from shared.models.records import TOPIC
 from shared.settings import Settings
-from shared.stream.clients import DependencyError, admin, producer
+from shared.stream.clients import REACH_SECONDS, DependencyError, admin, producer
 
 LIBRARIES = ("numpy", "scikit-learn", "treelite", "river")
 PACKAGE = "model.zip"
@@ -90,12 +90,36 @@ def announce(records: list[ModelRecord], settings: Settings) -> None:
     DependencyError
         If the broker does not take them.
     """
-    admin(settings)  # tells at once when no broker answers: the producer itself would wait for ever
+    topic = settings.topic(TOPIC)
+    check_topic(settings)  # at once: the producer itself would wait for ever
+    refused: list[str] = []
     sender = producer(settings)
     for record in records:
-        sender.produce(settings.topic(TOPIC), record.to_bytes(), record.version.encode(), partition=0)
-    if sender.flush(FLUSH_SECONDS):
-        raise DependencyError(f"topic {settings.topic(TOPIC)} took no record; run `millrace topics apply`")
+        sender.produce(
+            topic,
+            record.to_bytes(),
+            record.version.encode(),
+            partition=0,
+            on_delivery=lambda error, _: refused.append(error.str()) if error else None,
+        )
+    if sender.flush(FLUSH_SECONDS) or refused:
+        why = refused[0] if refused else f"no answer within {FLUSH_SECONDS:g} seconds"
+        raise DependencyError(
+            f"topic {topic} did not take the model's record: {why}; look at the broker's log"
+        )
+
+
+def check_topic(settings: Settings) -> None:
+    """Check that the models topic is there.
+
+    Raises
+    ------
+    DependencyError
+        If it is not, or no broker answers.
+    """
+    topic = settings.topic(TOPIC)
+    if topic not in admin(settings).list_topics(timeout=REACH_SECONDS).topics:
+        raise DependencyError(f"there is no topic {topic}; run `millrace topics apply`")
 
 
 def store(package: bytes, path: str, settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -121,7 +120,9 @@ def load(package: bytes, record: ModelRecord, trusted: TrustedKeys, definitions:
     manifest, content = verified(package, record, trusted)
     _check_features(manifest, definitions)
     medians = np.array([np.nan if each is None else each for each in manifest.medians], np.float32)
-    return Model(manifest, _predictor(manifest, content), medians)
+    predictor = _predictor(manifest, content)
+    _check_score(predictor, len(manifest.features))
+    return Model(manifest, predictor, medians)
 
 
 def _check_features(manifest: Manifest, definitions: Definitions) -> None:
@@ -170,13 +171,20 @@ def _river(manifest: Manifest, content: bytes) -> River:
     if made != here:  # a pickle is only readable by the version that wrote it
         raise ModelRefused(Refusal.LIBRARY_MISMATCH, f"the model needs river {made}, here is {here}")
     try:
-        river = River.from_bytes(content, manifest.features)
-        has_learnt = not np.isnan(river(np.zeros((1, len(manifest.features)), np.float32)))[0]
-    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError) as error:
+        return River.from_bytes(content, manifest.features)
+    except Exception as error:  # a pickle may raise anything; the model before this one goes on
         raise ModelRefused(Refusal.MALFORMED, f"the river model cannot be read: {error}") from error
-    if not has_learnt:
-        raise ModelRefused(Refusal.MALFORMED, "the river model has learnt from no example")
-    return river
+
+
+def _check_score(predictor: Predictor, width: int) -> None:
+    try:
+        score = predictor(np.zeros((1, width), np.float32))
+    except Exception as error:  # whatever it is, it would stop the stream at the first payment
+        raise ModelRefused(Refusal.MALFORMED, f"the model cannot score a row: {error!r}") from error
+    if score.shape != (1,) or not 0 <= score[0] <= 1:
+        raise ModelRefused(
+            Refusal.MALFORMED, f"the model scores a row of zeros {score.tolist()}, not with a probability"
+        )
 
 
 def _checked(manifest: Manifest, predictor: Trees | Linear) -> Predictor:
