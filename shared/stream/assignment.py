@@ -54,11 +54,15 @@ class Assignment:
     stage: Stage
     consumer: Consumer
     checkpoints: Checkpoints
-    progress: Progress
-    positions: dict[str, Positions]
     topic_of: Callable[[str], str]
     topics: dict[str, list[str | int]]
+    """Id and partition count of each input topic, as the broker has them."""
+    progress: Progress = field(default_factory=Progress)
     held: Held = field(default_factory=Held)
+    positions: dict[str, Positions] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.positions = {each.topic: Positions() for each in self.stage.inputs if each.kind == "stream"}
 
     def take(self, partitions: Iterable[int]) -> dict[Place, int]:
         """Take partitions over; return the offset from which each place is read.

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -19,7 +18,6 @@ from shared import wire
 from shared.settings import Settings
 from shared.stream import batches
 from shared.stream.assignment import Assignment
-from shared.stream.checkpoints import Checkpoint
 from shared.stream.clients import QUEUED_MESSAGES
 from shared.stream.dead_letters import DeadLetters
 from shared.stream.marker import CrashMarker
@@ -27,6 +25,7 @@ from shared.stream.meters import Meters
 from shared.stream.partitions import partitions
 from shared.stream.progress import Place, Reached, Ticket
 from shared.stream.records import Batch, Outgoing, Stage
+from shared.stream.snapshots import Snapshots
 
 WAIT_SECONDS = 0.05
 LEAVE_SECONDS = 8.0
@@ -46,11 +45,10 @@ class Loop:
     marker: CrashMarker
     letters: DeadLetters
     meters: Meters
-    _pending: dict[int, Checkpoint] = field(default_factory=dict)
-    _writing: dict[int, Future[None]] = field(default_factory=dict)
-    _checkpoint_due: dict[int, float] = field(default_factory=dict)
+    snapshots: Snapshots
+    clock: Callable[[], float] = time.monotonic
     _commit_due: float = 0.0
-    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"))
+    _rebalances: int = 0
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -67,12 +65,11 @@ class Loop:
             self._take(messages)
         else:
             self._send(self.stage.idle(), {})
-        now = time.monotonic()
+        now = self.clock()
         if now >= self._commit_due:
             self._commit_due = now + self.settings.stream.commit_ms / 1000
             self.commit(is_asynchronous=True)
-        if self.stage.has_checkpoints:
-            self._checkpoint(now)
+        self.snapshots.step(now)
 
     def stop(self) -> None:
         """Leave in order: outputs durable, offsets committed, state written; at most ten seconds."""
@@ -80,11 +77,12 @@ class Loop:
         self._let_go(self.assignment.held.partitions)
         self.marker.clear()
         self.stage.close()
-        self._writer.shutdown()
+        self.snapshots.close()
         self.consumer.close()
 
     def on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """Take partitions over, each from its own start."""
+        self._rebalances += 1
         starts = self.assignment.take(place.partition for place in given)
         consumer.assign(
             [TopicPartition(self.settings.topic(p.topic), p.partition, at) for p, at in starts.items()]
@@ -95,6 +93,7 @@ class Loop:
 
     def on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         """Let partitions go once their outputs are durable."""
+        self._rebalances += 1
         gone = {place.partition for place in taken} & self.assignment.held.partitions
         if gone:
             self.producer.flush(LEAVE_SECONDS)
@@ -134,7 +133,13 @@ class Loop:
         first = self.consumer.poll(WAIT_SECONDS)
         if first is None:
             return []
-        return [first, *self.consumer.consume(self.settings.stream.max_batch - 1, 0)]
+        before = self._rebalances
+        more = self.consumer.consume(self.settings.stream.max_batch - 1, 0)
+        if self._rebalances == before:
+            return [first, *more]
+        # A rebalance came in between: what was polled before it is read again from what was committed.
+        held = self.assignment.held.partitions
+        return [each for each in more if each.error() is not None or each.partition() in held]
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):
@@ -153,6 +158,7 @@ class Loop:
             return
         self.marker.taking(place, offset)
         self._take_batch(single)
+        self.producer.flush(LEAVE_SECONDS)  # an output that the broker refuses counts against its record
         self.marker.taken()
 
     def _set_aside(self, single: Batch, place: Place, offset: int) -> None:
@@ -164,6 +170,7 @@ class Loop:
         )
         reached = self._reached(single, {})
         self._send([Outgoing("dead-letters.v1", [key], [value])], reached)
+        self.marker.culprits.discard((place, offset))
 
     def _take_batch(self, batch: Batch) -> None:
         held = self.assignment.held
@@ -273,63 +280,13 @@ class Loop:
         else:
             self.consumer.resume(streams)
 
-    def _checkpoint(self, now: float) -> None:
-        for partition in self.assignment.held.partitions:
-            spread = partition / schemas.partition_count(self.stage.inputs[0].topic)
-            first = now + self.settings.stream.checkpoint_seconds * (1 + spread)
-            due = self._checkpoint_due.setdefault(partition, first)
-            if now >= due and partition not in self._pending and self._is_written(partition):
-                self._checkpoint_due[partition] = now + self.settings.stream.checkpoint_seconds
-                self._snapshot(partition)
-            self._write_durable(partition)
-
-    def _is_written(self, partition: int) -> bool:
-        writing = self._writing.get(partition)
-        if writing is None or not writing.done():
-            return writing is None
-        del self._writing[partition]
-        writing.result()
-        return True
-
-    def _snapshot(self, partition: int) -> None:
-        held, positions = self.assignment.held, self.assignment.positions
-        places = [place for place in held.following if place.partition == partition]
-        if any(place in held.silent for place in places):
-            return
-        began = time.perf_counter()
-        reached = {place.topic: held.following[place] for place in places}
-        self._pending[partition] = Checkpoint(
-            partition,
-            {topic: reach.offset for topic, reach in reached.items()},
-            {topic: each.of(partition) for topic, each in positions.items()},
-            {topic: reach.event_time for topic, reach in reached.items() if reach.event_time is not None},
-            self.assignment.topics,
-            self.stage.snapshot(partition),
-        )
-        self.meters.stalled(time.perf_counter() - began)
-
-    def _write_durable(self, partition: int) -> None:
-        checkpoint = self._pending.get(partition)
-        if checkpoint is None:
-            return
-        progress = self.assignment.progress
-        if all(progress.has_reached(Place(topic, partition), at) for topic, at in checkpoint.offsets.items()):
-            write = self.assignment.checkpoints.write
-            self._writing[partition] = self._writer.submit(write, self._pending.pop(partition))
-
     def _let_go(self, gone: set[int]) -> None:
         if not self.assignment.progress.is_settled:
             raise RuntimeError(f"outputs were not acknowledged within {LEAVE_SECONDS} seconds")
         self.commit(is_asynchronous=False)
         for partition in gone:
-            self._pending.pop(partition, None)
-            if self.stage.has_checkpoints:
-                self._snapshot(partition)
-                self._write_durable(partition)
+            self.snapshots.last(partition)
             self.assignment.release(partition)
-            self._checkpoint_due.pop(partition, None)
-        for partition in gone & set(self._writing):
-            self._writing.pop(partition).result()
 
 
 def _messages(output: Outgoing) -> tuple[list[dict[str, object]], list[int]]:

@@ -23,22 +23,25 @@ class CrashMarker:
         self._file = file
         self._content = self._read()
         self._careful_left = 0
+        self._counted: set[str] = set()
         self.culprits: set[tuple[Place, int]] = set()
 
     def started(self, starts: dict[Place, int]) -> None:
-        """Take the offsets at which this process begins to read."""
-        counts: dict[str, list[int]] = {}
-        known = self._content.get("starts", {})
+        """Take the offsets at which this process begins to read; later balances are not counted."""
+        counts: dict[str, list[int]] = dict(self._content.get("starts", {}))
         for place, offset in starts.items():
             name = f"{place.topic}/{place.partition}"
-            before = known.get(name, [offset, 0])
-            counts[name] = [offset, before[1] + 1 if before[0] == offset else 1]
+            before = counts.get(name, [offset, 0])
+            count = before[1] + (name not in self._counted) if before[0] == offset else 1
+            counts[name] = [offset, count]
+            self._counted.add(name)
         if any(count > STARTS_BEFORE_CARE for _, count in counts.values()):
             self._careful_left = CAREFUL_RECORDS
-        noted = self._content.get("taking")
-        self.culprits = {(Place(topic, part), at) for topic, part, at in self._content.get("culprits", [])}
-        if noted:
-            self.culprits.add((Place(noted[0], noted[1]), noted[2]))
+        found = list(self._content.get("culprits", []))
+        if "taking" in self._content:
+            found.append(self._content["taking"])
+        known = {(Place(topic, partition), at) for topic, partition, at in found}
+        self.culprits = {(place, at) for place, at in known if at >= starts.get(place, 0)}
         self._content = {"starts": counts, "culprits": [[*place, at] for place, at in self.culprits]}
         self._write()
 
@@ -49,15 +52,17 @@ class CrashMarker:
 
     def taking(self, place: Place, offset: int) -> None:
         """Note a record before it is taken."""
-        self._careful_left -= 1
+        self._careful_left = max(self._careful_left - 1, 0)
         self._content["taking"] = [*place, offset]
         self._write()
 
     def taken(self) -> None:
         """Note that the process outlived the record; forget everything once care has ended."""
-        self._content.pop("taking", None)
+        del self._content["taking"]
         if self._careful_left == 0:
             self.clear()
+        else:
+            self._write()  # else the end of the process for another reason would count against it
 
     def committed(self) -> None:
         """Forget the starts once a commit went on from them."""

@@ -85,7 +85,7 @@ class Stage:
         """Take over a partition with the state of a checkpoint, or with none."""
 
     def snapshot(self, partition: int) -> Arrays:
-        """Return the partition's state; the run loop copies it before the next batch."""
+        """Return a copy of the partition's state; its memory may be taken by the next snapshot."""
         raise NotImplementedError
 
     def applied(self, partition: int) -> dict[str, int]:

@@ -20,9 +20,8 @@ from shared.stream.dead_letters import DeadLetters
 from shared.stream.loop import Loop
 from shared.stream.marker import CrashMarker
 from shared.stream.meters import Meters
-from shared.stream.positions import Positions
-from shared.stream.progress import Progress
 from shared.stream.records import Stage
+from shared.stream.snapshots import Snapshots
 from shared.telemetry import Telemetry
 
 ANSWER_SECONDS = 30.0
@@ -66,18 +65,15 @@ def build(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) 
         If no broker answers, or an input topic is absent or has another number of partitions.
     """
     topics = _topics(stage, settings)
-    group = f"millrace.{service}"
-    consumer = clients.consumer(settings, group, on_commit=_on_commit)
-    progress = Progress()
+    consumer = clients.consumer(settings, f"millrace.{service}", on_commit=_on_commit)
     assignment = Assignment(
         stage=stage,
         consumer=consumer,
         checkpoints=Checkpoints(settings.checkpoint_url, f"{settings.topic_prefix}{service}"),
-        progress=progress,
-        positions={each.topic: Positions() for each in stage.inputs if each.kind == "stream"},
         topic_of=settings.topic,
         topics=topics,
     )
+    meters = Meters(telemetry)
     return Loop(
         stage=stage,
         settings=settings,
@@ -86,7 +82,8 @@ def build(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) 
         assignment=assignment,
         marker=CrashMarker(settings.state_folder / service / f"starts-{settings.instance}.json"),
         letters=DeadLetters(service, settings),
-        meters=Meters(telemetry),
+        meters=meters,
+        snapshots=Snapshots(stage, assignment, meters, settings.stream.checkpoint_seconds),
     )
 
 
