@@ -74,6 +74,27 @@ def stop(child: Child, seconds: float) -> int:
     return child.wait()
 
 
+def stop_all(children: Sequence[Child], seconds: float) -> list[int]:
+    """End children by SIGTERM at once, those left after ``seconds`` by SIGKILL; return the ids of these."""
+    for child in children:
+        child.terminate()  # one that has ended and been waited for is left alone
+    deadline = time.monotonic() + seconds
+    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    left = [child for child in children if child.poll() is None]
+    for child in left:
+        child.kill()
+    for child in children:
+        child.wait()
+        forget(child)
+    return [child.pid for child in left]
+
+
+def forget(child: Child) -> None:
+    """Take note that a child has ended and been waited for."""
+    _children.discard(child)
+
+
 def kill(child: Child) -> None:
     """End a child by SIGKILL and wait until it is gone."""
     child.kill()
@@ -107,9 +128,10 @@ def tail(log: Path) -> str:
     return log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip() if log.exists() else "no log"
 
 
-def identity(pid: int) -> Identity:
-    """Return the identity of a process that runs."""
-    return Identity(pid, started(pid))
+def identity(pid: int | None = None) -> Identity:
+    """Return the identity of a process that runs; of this one when None."""
+    number = os.getpid() if pid is None else pid
+    return Identity(number, started(number))
 
 
 def started(pid: int) -> str:
