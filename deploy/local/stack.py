@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ class Stack:
         self.settings = self._addressed(settings or folder_settings(self.folder))
         commands, self._instances = _commands(services, instances)
         self.supervisor = Supervisor(commands, self._variables, self.folder / "log", self.write)
+        self._is_ready = False
+        self._writing = threading.Lock()
 
     def start(self, seconds: float = READY_SECONDS) -> None:
         """Start everything and return when every service is ready.
@@ -81,6 +84,8 @@ class Stack:
             topics.apply(self.settings)
             self.write()
             self.supervisor.start(seconds)
+            self._is_ready = True
+            self.write()
         except BaseException:
             self.stop()
             raise
@@ -108,13 +113,15 @@ class Stack:
             "kafka": self.kafka.bootstrap,
             "redis": self.redis.url,
             "topic_prefix": self.settings.topic_prefix,
+            "is_ready": self._is_ready,
             "others": [asdict(processes.identity(child.pid)) for child in self._others()],
             "services": [asdict(status) for status in self.supervisor.statuses()],
         }
         file = self.folder / STATE_FILE
         made = file.with_suffix(".tmp")
-        made.write_text(json.dumps(content, indent=1))
-        made.replace(file)
+        with self._writing:
+            made.write_text(json.dumps(content, indent=1))
+            made.replace(file)
 
     def _others(self) -> list[processes.Child]:
         servers = (self.kafka, self.redis)

@@ -1,0 +1,79 @@
+"""`millrace status`: services, their health, and how far behind their groups are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from services.cli.output import add_output, emit
+from services.cli.run import SERVICES
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+    from shared.settings import Settings
+
+ANSWER_SECONDS = 10.0
+FAILED = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run the command; 1 if a service of the local stack is not ready.
+
+    Without a local stack, it tells the lag of the groups on the broker of the settings.
+    """
+    from deploy.local.running import running
+    from shared.stream.clients import admin
+
+    found = running()
+    if found is None:
+        print("millrace: no local stack runs; these are the groups on the broker", file=sys.stderr)
+    client = admin(found.settings(settings) if found else settings)
+    services = _services(found.services) if found else [{"service": name} for name in SERVICES]
+    emit(arguments, [{**each, "lag": lag(client, each["service"])} for each in services])
+    return FAILED if found and any(each["health"] != "ready" for each in services) else 0
+
+
+def lag(client: AdminClient, service: str) -> int | None:
+    """Return how many records a service's group has not committed; None if it never committed."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    from confluent_kafka.admin._listoffsets import OffsetSpec
+
+    group = f"millrace.{_service(service)}"
+    answer = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    places = answer[group].result(ANSWER_SECONDS).topic_partitions or []
+    at = {TopicPartition(p.topic, p.partition): p.offset for p in places if p.offset >= 0}
+    if not at:
+        return None
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    ends = {
+        place: end.result(ANSWER_SECONDS)
+        for place, end in client.list_offsets(dict.fromkeys(at, latest)).items()
+    }
+    behind: list[int] = [max(0, int(ends[place].offset) - offset) for place, offset in at.items()]
+    return sum(behind)
+
+
+def _services(known: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    from deploy.local.supervisor import answers
+
+    return [
+        {
+            "service": each["service"],
+            "pid": each["pid"],
+            "health": "ready" if answers(each["port"]) else "not ready" if each["pid"] else "waits to start",
+            "restarts": each["restarts"],
+            "metrics": f"http://127.0.0.1:{each['port']}/metrics",
+        }
+        for each in known
+    ]
+
+
+def _service(name: str) -> str:
+    return name if name in SERVICES else name.rpartition(".")[0]
