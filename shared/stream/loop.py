@@ -238,16 +238,14 @@ class Loop:
         return result
 
     def _send(self, outgoing: Sequence[Outgoing], reached: dict[Place, Reached]) -> None:
-        prepared = [(output.topic, _messages(output)) for output in outgoing if output.values]
-        if not prepared and not reached:
+        parts = [part for output in outgoing for part in _parts(output)]
+        if not parts and not reached:
             return
-        waiting = sum(len(last) for _, (_, last) in prepared)
-        ticket = self.assignment.progress.open(reached, waiting)
-        for topic, (messages, last) in prepared:
-            for row in last:
-                messages[row]["callback"] = self._answer(ticket)
+        ticket = self.assignment.progress.open(reached, len(parts))
+        for topic, partition, messages in parts:
+            messages[-1]["callback"] = self._answer(ticket)
             self._make_room()
-            sent = self.producer.produce_batch(self.settings.topic(topic), messages)
+            sent = self.producer.produce_batch(self.settings.topic(topic), messages, partition=partition)
             if sent != len(messages):
                 raise RuntimeError(
                     f"{len(messages) - sent} of {len(messages)} records were refused by the producer"
@@ -289,10 +287,14 @@ class Loop:
             self.assignment.release(partition)
 
 
-def _messages(output: Outgoing) -> tuple[list[dict[str, object]], list[int]]:
-    chosen = partitions(output.keys, schemas.partition_count(output.topic)).tolist()
-    rows = zip(output.keys, output.values, chosen, strict=True)
-    messages: list[dict[str, object]] = [
-        {"key": key, "value": value, "partition": at} for key, value, at in rows
-    ]
-    return messages, list({at: row for row, at in enumerate(chosen)}.values())
+def _parts(output: Outgoing) -> list[tuple[str, int, list[dict[str, object]]]]:
+    # By partition: produce_batch of confluent-kafka 2.16 ignores the partition of a single message.
+    chosen = partitions(output.keys, schemas.partition_count(output.topic))
+    result = []
+    for partition in sorted(set(chosen.tolist())):
+        rows = np.flatnonzero(chosen == partition).tolist()
+        messages: list[dict[str, object]] = [
+            {"key": output.keys[row], "value": output.values[row]} for row in rows
+        ]
+        result.append((output.topic, partition, messages))
+    return result

@@ -1,7 +1,7 @@
 """A broker in memory, with the part of confluent-kafka's consumer and producer that the run loop uses.
 
 Single-threaded and deterministic: nothing happens but inside a call, no call waits, and time is a
-counter. tests/integration/test_log_conformance.py holds it to the behaviour of a real Kafka.
+counter. tests/conformance holds it to the behaviour of a real Kafka.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 
 from shared.stream.memory_consumer import Committed, MemoryConsumer
 from shared.stream.memory_group import Group, Where
@@ -40,10 +40,18 @@ class MemoryLog:
     """
 
     def __init__(self, topics: dict[str, int], clock: Callable[[], int] | None = None) -> None:
-        self.topics = topics
+        self.topics: dict[str, int] = {}
         self._clock = clock or itertools.count(1).__next__
-        self._partitions = {(name, at): _Records() for name, count in topics.items() for at in range(count)}
+        self._partitions: dict[Where, _Records] = {}
         self._groups: dict[str, Group] = {}
+        for name, count in topics.items():
+            self.create(name, count)
+
+    def create(self, name: str, partitions: int) -> str:
+        """Make a topic; return its name."""
+        self.topics[name] = partitions
+        self._partitions |= {(name, at): _Records() for at in range(partitions)}
+        return name
 
     def consumer(
         self, group: str, instance_id: str | None = None, on_commit: Committed | None = None
@@ -88,11 +96,13 @@ class MemoryProducer:
     """Queues records; ``poll`` and ``flush`` write them and call back, in order.
 
     ``limit`` is how many records each of these calls writes (None: all), so that a test can end a
-    service in the middle, or stall the broker.
+    service in the middle, or stall the broker. Once ``is_broken`` it answers each record with an
+    error and writes none, as a producer without gaps does after a record that it could not deliver.
     """
 
     def __init__(self, log: MemoryLog) -> None:
         self.limit: int | None = None
+        self.is_broken = False
         self._log = log
         self._queue: deque[tuple[Where, bytes | None, bytes | None, Delivered | None]] = deque()
 
@@ -108,8 +118,6 @@ class MemoryProducer:
         on_delivery: Delivered | None = None,
     ) -> None:
         """Queue a record; the partition must be given."""
-        if not 0 <= partition < self._log.topics.get(topic, 0):
-            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
         self._queue.append(((topic, partition), key, value, on_delivery))
 
     def produce_batch(
@@ -119,23 +127,36 @@ class MemoryProducer:
         partition: int = -1,
         on_delivery: Delivered | None = None,
     ) -> int:
-        """Queue records; return how many."""
+        """Queue records; return how many. All go to ``partition``, as with confluent-kafka 2.16."""
         for each in messages:
             called = each.get("callback", on_delivery)
-            self.produce(topic, each.get("value"), each.get("key"), each.get("partition", partition), called)
+            self.produce(topic, each.get("value"), each.get("key"), partition, called)
         return len(messages)
 
     def poll(self, timeout: float = 0) -> int:
-        """Write what is queued; return the number of records written."""
+        """Write what is queued; return the number of records answered."""
         count = len(self._queue) if self.limit is None else min(self.limit, len(self._queue))
         for _ in range(count):
             where, key, value, called = self._queue.popleft()
-            written = self._log.append(where, key, value)
+            error = self._objection(where)
+            if error is None:
+                written = self._log.append(where, key, value)
+            else:
+                written = Message(topic=where[0], partition=where[1], key=key, value=value, error=error)
             if called is not None:
-                called(None, written)
+                called(error, written)
         return count
 
     def flush(self, timeout: float = 0) -> int:
         """Write what is queued; return the number of records left."""
         self.poll()
         return len(self._queue)
+
+    def _objection(self, where: Where) -> KafkaError | None:
+        if self.is_broken:
+            return KafkaError(KafkaError._PURGE_QUEUE)
+        if where[0] not in self._log.topics:
+            return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if not 0 <= where[1] < self._log.topics[where[0]]:
+            return KafkaError(KafkaError._UNKNOWN_PARTITION)
+        return None

@@ -39,6 +39,7 @@ class MemoryConsumer(Member):
         self._consumed: dict[Where, int] = {}
         self._turns: deque[Where] = deque()
         self._paused: set[Where] = set()
+        self._balances = 0
         self._events: deque[Message] = deque()
         self._answers: deque[tuple[KafkaError | None, list[TopicPartition]]] = deque()
 
@@ -55,6 +56,7 @@ class MemoryConsumer(Member):
 
     def assign(self, places: list[TopicPartition]) -> None:
         """Read these partitions: from their offset, or from the committed one when it is not given."""
+        self._balances += 1
         self._turns = deque((place.topic, place.partition) for place in places)
         self._following, self._consumed, self._paused = {}, {}, set()
         for place in places:
@@ -101,11 +103,14 @@ class MemoryConsumer(Member):
         return None
 
     def consume(self, num_messages: int = 1, timeout: float = 0) -> list[Message]:
-        """Return up to so many records; partitions take turns."""
+        """Return up to so many records; those from before a rebalance in between are dropped."""
         found: list[Message] = []
+        balances = self._balances
         while len(found) < num_messages and (message := self.poll()) is not None:
+            found = found if balances == self._balances else []
+            balances = self._balances
             found.append(message)
-        return found
+        return found if balances == self._balances else []
 
     def position(self, places: list[TopicPartition]) -> list[TopicPartition]:
         """Return the offset after the last record returned, OFFSET_INVALID before the first."""
@@ -175,11 +180,12 @@ class MemoryConsumer(Member):
         self.unassign()
 
     def _lose(self) -> None:
-        self._give_up(self._callbacks[2])
-        if self._group.was_replaced(self):
+        if self._group.was_replaced(self):  # fatal: an error in place of callbacks
+            self.unassign()
             self.topics = ()
-            self._events.append(Message(error=KafkaError(KafkaError.FENCED_INSTANCE_ID)))
+            self._events.append(Message(error=KafkaError(KafkaError._FATAL)))
         else:
+            self._give_up(self._callbacks[2])
             self.member_id = ""
 
     def _answer_commits(self) -> None:

@@ -101,7 +101,9 @@ class Group:
     def committed_at(self, where: Where) -> TopicPartition:
         """Return the committed offset with its metadata, OFFSET_INVALID when there is none."""
         offset, metadata = self._committed.get(where, (OFFSET_INVALID, None))
-        return TopicPartition(*where, offset, metadata)
+        return (
+            TopicPartition(*where, offset) if metadata is None else TopicPartition(*where, offset, metadata)
+        )
 
     def _objection(self, member: Member) -> KafkaError | None:
         if not member.member_id and not self._members:
