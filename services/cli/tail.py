@@ -88,6 +88,8 @@ def plain(name: str, value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {inner: plain(inner, each) for inner, each in value.items()}
     return [plain("", each) for each in value] if isinstance(value, list) else value
 
 
