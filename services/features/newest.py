@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -78,12 +79,8 @@ class NewestRows:
         """Take the features of payments in the order of the log; they wait for `acknowledged`."""
         table = self._table(partition)
         _hold(table, ids)
-        last = _last_of_each(numbers, times)
-        last = last[times[last] >= table.times[numbers[last]]]
-        entities = numbers[last]
-        table.offsets[entities], table.times[entities] = offsets[last], times[last]
-        table.rows[entities] = rows[last]
-        newest = Newest([ids[at] for at in entities.tolist()], offsets[last], times[last], rows[last])
+        last = _keep(numbers, offsets, times, rows, (table.offsets, table.times, table.rows))
+        newest = Newest([ids[at] for at in numbers[last].tolist()], offsets[last], times[last], rows[last])
         end = int(offsets[-1]) + 1
         table.waiting.append((end, newest))
         if len(table.waiting) > MOST_WAITING:
@@ -155,10 +152,15 @@ class NewestRows:
         return _Table(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, self._width), np.float32))
 
 
-def _last_of_each(numbers: Ints, times: Ints) -> npt.NDArray[np.intp]:
-    order = np.lexsort((times, numbers))  # stable: of equal times the later in the log comes last
-    ends = np.flatnonzero(np.diff(numbers[order], append=-1))
-    return order[ends]
+@numba.njit(cache=True)
+def _keep(numbers: Ints, offsets: Ints, times: Ints, rows: Rows, kept: tuple[Ints, Ints, Rows]) -> Any:
+    kept_offsets, kept_times, kept_rows = kept
+    for row in range(len(numbers)):
+        entity = numbers[row]
+        if times[row] >= kept_times[entity]:
+            kept_offsets[entity], kept_times[entity] = offsets[row], times[row]
+            kept_rows[entity] = rows[row]
+    return np.flatnonzero(kept_offsets[numbers] == offsets)
 
 
 def _hold(table: _Table, ids: list[bytes]) -> None:

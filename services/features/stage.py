@@ -41,7 +41,7 @@ class FeaturesStage(Stage):
             return []
         payments = batch.columns(["event_time", "amount_base", self._entity.output_key])
         appended = wire.float_block(self._advance(batch, payments), self._features.version)
-        keys = payments[self._entity.output_key].cast(pl.Binary).to_list()
+        keys = [key.encode() for key in payments[self._entity.output_key].to_list()]
         return [Outgoing(self._entity.output, keys, batch.grow(self._entity.output, appended))]
 
     def _advance(self, batch: Batch, payments: pl.DataFrame) -> npt.NDArray[np.float32]:
@@ -123,7 +123,7 @@ class FeaturesStage(Stage):
 
 
 def _by_partition(partitions: npt.NDArray[np.int32]) -> list[tuple[int, npt.NDArray[np.intp]]]:
-    return [(each, np.flatnonzero(partitions == each)) for each in np.unique(partitions).tolist()]
+    return [(each, np.flatnonzero(partitions == each)) for each in sorted(set(partitions.tolist()))]
 
 
 def _compile(features: FeatureSet, entity: Entity) -> None:

@@ -108,6 +108,18 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
 
 
 @numba.njit(cache=True)
+def raise_watermarks(watermarks: Ints, upstream: npt.NDArray[np.int32], times: Ints) -> Any:
+    """Raise the highest event time of each upstream partition; return the lowest of those seen."""
+    for row in range(len(times)):
+        watermarks[upstream[row]] = max(watermarks[upstream[row]], times[row])
+    lowest = NEVER
+    for mark in watermarks:
+        if mark > NEVER and (lowest == NEVER or mark < lowest):
+            lowest = mark
+    return lowest
+
+
+@numba.njit(cache=True)
 def learn(outcomes: Blocks, entities: Ints, rows: Ints, cutoff: int, first: int) -> Any:
     """Upsert outcomes (TIME, ID, LABEL_TIME, LABEL) from row ``first`` on; return the rows done."""
     for row in range(first, len(entities)):
@@ -234,10 +246,8 @@ def _frauds(outcomes: Blocks, entity: int, counted: int, low: int, high: int) ->
 def _share(state: State, plan: Plan, feature: int, entity: int, time: int) -> Any:
     outcomes, counted = state.outcomes, time - plan.label_lag
     low, implied = time - plan.window[feature], counted - plan.horizon
-    frauds, labelled = (
-        0,
-        max(0, upper_bound(state.payments, entity, implied) - upper_bound(state.payments, entity, low)),
-    )
+    before, until = upper_bound(state.payments, entity, low), upper_bound(state.payments, entity, implied)
+    frauds, labelled = 0, max(0, until - before)
     i = upper_bound(outcomes, entity, time) - 1
     while i >= 0 and outcomes.slots[outcomes.start[entity] + i, TIME] > low:
         i, happened, label = _effective(outcomes, entity, i, counted)

@@ -47,6 +47,7 @@ class WindowState:
         self._payments = Arena(SUMMED if "amounts" in needs else 1, "habit" in needs, reserved)
         self._outcomes = Arena(OUTCOME_COLUMNS, False, reserved)
         self._watermarks = np.full(1, kernels.NEVER)
+        self._cutoff = kernels.NEVER
         self._memory = WarmMemory()
 
     def advance(self, numbers: Ints, times: Ints, amounts: Ints, upstream: npt.NDArray[np.int32]) -> Rows:
@@ -68,7 +69,7 @@ class WindowState:
         """
         self._hold()
         out = np.empty((len(numbers), len(self._plan.kind)), np.float32)
-        batch = kernels.Payments(numbers, times, amounts, self.cutoff)
+        batch = kernels.Payments(numbers, times, amounts, self._cutoff)
         done = 0
         while True:
             state = kernels.State(self._payments.blocks, self._outcomes.blocks)
@@ -97,15 +98,11 @@ class WindowState:
         rows[:, ID] = np.fromiter(map(_digest, payment_ids), np.int64, len(numbers))
         rows[:, [TIME, LABEL_TIME, LABEL]] = outcomes
         done = 0
-        while (done := kernels.learn(self._outcomes.blocks, numbers, rows, self.cutoff, done)) < len(numbers):
+        while (done := kernels.learn(self._outcomes.blocks, numbers, rows, self._cutoff, done)) < len(
+            numbers
+        ):
             self._outcomes.enlarge()
         self._outcomes.tidy()
-
-    @property
-    def cutoff(self) -> int:
-        """The event time up to which rows may be forgotten."""
-        seen = self._watermarks[self._watermarks > kernels.NEVER]
-        return int(seen.min()) - self._lookback - LATENESS if len(seen) else kernels.NEVER
 
     @property
     def retained(self) -> int:
@@ -123,8 +120,8 @@ class WindowState:
         entities, memory = len(self.index), self._memory
         ids, ends = self.index.joined()
         arrays = {"ids": memory.copy("ids", ids), "id_ends": memory.copy("id_ends", ends)}
-        arrays |= self._payments.pack(entities, self.cutoff, memory, "payment")
-        arrays |= self._outcomes.pack(entities, self.cutoff, memory, "outcome")
+        arrays |= self._payments.pack(entities, self._cutoff, memory, "payment")
+        arrays |= self._outcomes.pack(entities, self._cutoff, memory, "outcome")
         return arrays | {"watermarks": self._watermarks.copy(), "fingerprint": self._fingerprint}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -146,6 +143,7 @@ class WindowState:
         self._payments.unpack(arrays, kept, "payment")
         self._outcomes.unpack(arrays, kept, "outcome")
         self._watermarks = arrays["watermarks"].copy()
+        self._watch(np.zeros(0, np.int32), np.zeros(0, np.int64))
         self.snapshot()  # touches the memory of snapshots now, not between two batches
 
     def _hold(self) -> None:
@@ -153,14 +151,13 @@ class WindowState:
         self._outcomes.hold(len(self.index))
 
     def _watch(self, upstream: npt.NDArray[np.int32], times: Ints) -> None:
-        if len(upstream) == 0:
-            return
-        highest = int(upstream.max())
-        if highest >= len(self._watermarks):
-            known = len(self._watermarks)
-            self._watermarks = enlarged(self._watermarks, highest + 1)
+        known, needed = len(self._watermarks), int(upstream.max(initial=0)) + 1
+        if needed > known:
+            self._watermarks = enlarged(self._watermarks, needed)
             self._watermarks[known:] = kernels.NEVER
-        np.maximum.at(self._watermarks, upstream, times)
+        lowest = kernels.raise_watermarks(self._watermarks, upstream, times)
+        if lowest > kernels.NEVER:
+            self._cutoff = lowest - self._lookback - LATENESS
 
 
 def alive(arrays: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
