@@ -1,0 +1,166 @@
+"""Raw payments checked field by field, and written as `transactions.v1`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import schemas
+from services.ingest.messages import RawPayment, microseconds
+from services.ingest.money import Currency
+from services.ingest.reasons import InvalidMessage, Reason
+from shared.settings import SettingsError
+from shared.wire import long_bytes
+
+DIGEST_BYTES = 8
+TOKEN_BYTES = 16
+TOKENISED = ("card_number", "customer_id", "terminal_id", "device_id")
+_NULL = b"\0"
+_PRESENT = b"\x02"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A checked payment: what the stage must know of it, and its bytes before and after accepted_at."""
+
+    transaction_id: bytes
+    customer_id: bytes
+    event_time: int
+    front: bytes
+    back: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Digest of what it says, however it was written."""
+        return hashlib.blake2b(self.front + self.back, digest_size=DIGEST_BYTES).digest()
+
+
+class PaymentChecks:
+    """Checks payments by the limits of the settings.
+
+    Parameters
+    ----------
+    currencies
+        By code, see `money.currencies`.
+    token_fields
+        Fields that become keyed tokens.
+    token_key
+        The key of the tokens.
+    max_id_length
+        Most characters of an id or another text.
+
+    Raises
+    ------
+    SettingsError
+        If a field cannot be a token.
+    """
+
+    def __init__(
+        self,
+        currencies: Mapping[str, Currency],
+        token_fields: tuple[str, ...],
+        token_key: bytes,
+        max_id_length: int,
+    ) -> None:
+        for field in token_fields:
+            if field not in TOKENISED:
+                raise SettingsError(f"setting ingest.token_fields: {field} is none of {', '.join(TOKENISED)}")
+        self._currencies = currencies
+        self._tokens = frozenset(token_fields)
+        self._key = token_key
+        self._max_length = max_id_length
+        channels = _symbols("transactions.v1", "channel")
+        self._channels = {symbol: long_bytes(place) for place, symbol in enumerate(channels)}
+
+    def check(self, raw: RawPayment) -> Payment:
+        """Return a payment.
+
+        Raises
+        ------
+        InvalidMessage
+            If a field holds what it may not.
+        """
+        name = checked_text("transaction_id", raw.transaction_id, self._max_length)
+        customer = self._id("customer_id", raw.customer_id)
+        terminal = self._id("terminal_id", raw.terminal_id)
+        currency = self._currencies.get(raw.currency)
+        if currency is None:
+            raise InvalidMessage(Reason.UNKNOWN_CURRENCY, "the currency has no rate in rates.toml")
+        if not 0 <= raw.amount <= currency.greatest:
+            raise InvalidMessage(
+                Reason.AMOUNT_OUT_OF_RANGE, "the amount is below 0 or above ingest.max_amount"
+            )
+        event_time = checked_time(microseconds(raw.event_time))
+        back = (
+            avro_text(customer),
+            avro_text(terminal),
+            long_bytes(raw.amount),
+            currency.avro,
+            long_bytes(currency.base(raw.amount)),
+            self._channel(raw.channel),
+            self._optional("merchant_category", raw.merchant_category),
+            self._optional("country", raw.country),
+            self._optional("device_id", raw.device_id),
+            self._card_token(raw.card_number),
+        )
+        return Payment(name, customer, event_time, avro_text(name) + long_bytes(event_time), b"".join(back))
+
+    def _id(self, field: str, text: str) -> bytes:
+        content = checked_text(field, text, self._max_length)
+        return self._token(content) if field in self._tokens else content
+
+    def _optional(self, field: str, text: object) -> bytes:
+        if not isinstance(text, str):
+            return _NULL
+        return _PRESENT + avro_text(self._id(field, text))
+
+    def _card_token(self, number: object) -> bytes:
+        if not isinstance(number, str):
+            return _NULL
+        content = checked_text("card_number", number, self._max_length)
+        if "card_number" not in self._tokens:
+            raise InvalidMessage(
+                Reason.FORBIDDEN_FIELD, "a card number came, and ingest.token_fields does not hold it"
+            )
+        return _PRESENT + avro_text(self._token(content))
+
+    def _channel(self, channel: object) -> bytes:
+        symbol = channel if isinstance(channel, str) else "unknown"
+        if symbol not in self._channels:
+            raise InvalidMessage(Reason.WRONG_TYPE, f"channel is none of {', '.join(sorted(self._channels))}")
+        return self._channels[symbol]
+
+    def _token(self, content: bytes) -> bytes:
+        return hmac.digest(self._key, content, "sha256")[:TOKEN_BYTES].hex().encode()
+
+
+EARLIEST, LATEST = 0, 4_102_444_800_000_000  # 1970 and 2100
+
+
+def checked_time(time: int) -> int:
+    """Return a time in microseconds; raises InvalidMessage for what is no time of a payment."""
+    if not EARLIEST <= time < LATEST:
+        raise InvalidMessage(Reason.WRONG_TYPE, "a time is not in microseconds between 1970 and 2100")
+    return time
+
+
+def checked_text(field: str, text: str, max_length: int) -> bytes:
+    """Return a text as UTF-8; raises InvalidMessage where it is empty, too long or not printable."""
+    if len(text) > max_length:
+        raise InvalidMessage(Reason.ID_TOO_LONG, f"{field} has {len(text)} characters, at most {max_length}")
+    if not text or not text.isprintable():
+        raise InvalidMessage(Reason.INVALID_TEXT, f"{field} is empty or holds what cannot be printed")
+    return text.encode()
+
+
+def avro_text(content: bytes) -> bytes:
+    """Return UTF-8 as an Avro string."""
+    return long_bytes(len(content)) + content
+
+
+def _symbols(schema: str, field: str) -> list[str]:
+    fields = {each["name"]: each["type"] for each in schemas.avro(schema)["fields"]}
+    symbols: list[str] = fields[field]["symbols"]
+    return symbols

@@ -1,0 +1,119 @@
+"""What ingest remembers of one raw partition, in RocksDB.
+
+Keys: ``p`` + id: where a payment was first seen, its event time and a digest of its content;
+``t`` + time + offset: the ids that a batch added, for forgetting them; ``w`` + topic + offset: how far
+event time was before that offset; ``m``: next offset of each topic.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from rocksdict import AccessType, Options, Rdict, ReadOptions, WriteBatch
+
+WRITE_BUFFER_BYTES = 16 << 20
+_ENTRY = struct.Struct(">qq8s")
+_MARK = struct.Struct(">qq")
+_LEAST = -(1 << 63)
+
+
+class Entry(NamedTuple):
+    """The first payment of an id: offset, event time (microseconds), digest of its content."""
+
+    offset: int
+    event_time: int
+    digest: bytes
+
+
+class Mark(NamedTuple):
+    """The highest event time (microseconds) and the broker time (milliseconds) of its record."""
+
+    event_time: int
+    accepted_ms: int
+
+
+class Store:
+    """The memory of one partition; every batch is one atomic write with the offsets it came from."""
+
+    def __init__(self, folder: Path) -> None:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._rows = Rdict(str(folder), options, access_type=AccessType.read_write())
+        content = self._rows.get(b"m")
+        self.applied: dict[str, int] = msgspec.msgpack.decode(content) if content else {}
+        self._writes = WriteBatch(raw_mode=True)
+
+    def entries(self, ids: Sequence[bytes]) -> list[Entry | None]:
+        """Return what is known of ids, None where nothing is."""
+        found = cast(list[bytes | None], self._rows.get(cast(Any, [b"p" + each for each in ids])))
+        return [None if content is None else Entry(*_ENTRY.unpack(content)) for content in found]
+
+    def put(self, entries: dict[bytes, Entry]) -> None:
+        """Remember the new ids of a batch."""
+        if not entries:
+            return
+        for name, entry in entries.items():
+            self._writes.put(b"p" + name, _ENTRY.pack(*entry))
+        newest = max(entry.event_time for entry in entries.values())
+        last = max(entry.offset for entry in entries.values())
+        self._writes.put(b"t" + _ordered(newest) + _ordered(last), msgspec.msgpack.encode(list(entries)))
+
+    def mark(self, topic: str, offset: int) -> Mark | None:
+        """Return how far event time was before ``offset``, None at the start of the log."""
+        walk = self._rows.iter(ReadOptions())
+        prefix = _topic_key(topic)
+        walk.seek_for_prev(prefix + _ordered(offset))
+        if not walk.valid() or not walk.key().startswith(prefix):
+            return None
+        return Mark(*_MARK.unpack(walk.value()))
+
+    def put_mark(self, topic: str, following: int, mark: Mark | None) -> None:
+        """Remember how far event time is before the offset ``following``, and that all below is applied."""
+        self.applied[topic] = following
+        if mark is not None:
+            self._writes.put(_topic_key(topic) + _ordered(following), _MARK.pack(*mark))
+
+    def forget(self, topic: str, offset: int, before: int) -> None:
+        """Drop ids with event times below ``before`` and the marks that no restart can need."""
+        for key, content in self._range(b"t" + _ordered(_LEAST), b"t" + _ordered(before)):
+            names = msgspec.msgpack.decode(content, type=list[bytes])
+            for name, entry in zip(names, self.entries(names), strict=True):
+                if entry is not None and entry.event_time < before:
+                    self._writes.delete(b"p" + name)
+            self._writes.delete(key)
+        marks = self._range(_topic_key(topic) + _ordered(0), _topic_key(topic) + _ordered(offset))
+        for key, _ in marks[:-1]:
+            self._writes.delete(key)
+
+    def write(self) -> None:
+        """Write everything since the last call at once."""
+        self._writes.put(b"m", msgspec.msgpack.encode(self.applied))
+        self._rows.write(self._writes)
+        self._writes = WriteBatch(raw_mode=True)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._rows.close()
+
+    def _range(self, first: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
+        found = []
+        walk = self._rows.iter(ReadOptions())
+        walk.seek(first)
+        while walk.valid() and walk.key() < end:
+            found.append((walk.key(), walk.value()))
+            walk.next()
+        return found
+
+
+def _topic_key(topic: str) -> bytes:
+    return b"w" + topic.encode() + b"\0"
+
+
+def _ordered(number: int) -> bytes:
+    return (number - _LEAST).to_bytes(8, "big")
