@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from services.features.cache import RedisCache
+from services.features.newest import NewestRows
 from services.features.stage import FeaturesStage
 from shared.features import definitions
 from shared.settings import Settings, SettingsError
@@ -25,7 +27,10 @@ def main() -> int:
         return 1
     service = f"features.{entity.name}"
     telemetry = Telemetry.start(service, settings)
-    return run(FeaturesStage(features, entity), settings, service, telemetry)
+    newest = None
+    if settings.features.is_cached:
+        newest = NewestRows(len(entity.features), RedisCache(settings, features, entity, telemetry))
+    return run(FeaturesStage(features, entity, newest), settings, service, telemetry)
 
 
 if __name__ == "__main__":

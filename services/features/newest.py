@@ -38,6 +38,9 @@ class Sink(Protocol):
     def offer(self, partition: int, newest: Newest) -> None:
         """Take rows; must not wait."""
 
+    def has_room(self, partition: int) -> bool:
+        """Tell whether rows that are written again may come now."""
+
     def is_lost(self, partition: int) -> bool:
         """Tell, once for each loss, whether all rows of a partition are to be offered again."""
 
@@ -99,10 +102,12 @@ class NewestRows:
                 self._sink.offer(partition, table.waiting.popleft()[1])
             if self._sink.is_lost(partition):
                 table.rewritten = 0
-            if table.rewritten is not None and table.durable >= table.rewrite_due:
-                self._rewrite(partition, table, table.rewritten)
+            is_due = table.rewritten is not None and table.durable >= table.rewrite_due
+            if is_due and self._sink.has_room(partition):
+                self._rewrite(partition, table)
 
-    def _rewrite(self, partition: int, table: _Table, first: int) -> None:
+    def _rewrite(self, partition: int, table: _Table) -> None:
+        first = table.rewritten or 0
         end = min(first + REWRITTEN_AT_ONCE, len(table.ids))
         _hold_number(table, end)
         # A row that is not durable yet is also among those that wait.
@@ -133,6 +138,8 @@ class NewestRows:
             table.offsets = arrays["newest_offsets"][alive]
             table.times = arrays["newest_times"][alive]
             table.rows = arrays["newest_rows"][alive]
+            # A checkpoint is written when its outputs are durable.
+            table.durable = int(table.offsets.max(initial=-1)) + 1
 
     def release(self, partition: int) -> None:
         """Forget a partition."""
