@@ -26,6 +26,8 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"),
     "1",
 )
+# Settings are handed down as a whole; without compiled bytecode a service takes three times as long to start.
+NOT_INHERITED = ("MILLRACE_", "PYTHONDONTWRITEBYTECODE")
 STATE_FILE = "stack.json"
 
 
@@ -136,7 +138,7 @@ class Stack:
         own: dict[str, Any] = {"instance": number, "state_url": self.settings.checkpoint_url}
         if number:
             own["state_folder"] = self.settings.state_folder / f"instance-{number}"
-        inherited = {k: v for k, v in processes.environment().items() if not k.startswith("MILLRACE_")}
+        inherited = {k: v for k, v in processes.environment().items() if not k.startswith(NOT_INHERITED)}
         return {**inherited, **ONE_THREAD, **variables(self.settings.model_copy(update=own))}
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import schemas
 from deploy.local.kafka import Kafka
+from deploy.local.processes import Identity, environment, identity
 from deploy.local.redis import Redis
+from deploy.local.stack import Stack
 from shared.settings import Settings
 from shared.stream.clients import admin
 from tests.waiting import wait_for
@@ -50,6 +55,38 @@ def test_redis_starts_again_empty_on_the_same_port(tmp_path: Path) -> None:
             assert client.dbsize() == 0
 
 
+def test_up_status_and_down_leave_nothing_behind(tmp_path: Path) -> None:
+    up = _millrace(tmp_path, "up", "--service", "labels")
+    assert up.returncode == 0, up.stderr
+    try:
+        state = json.loads((tmp_path / "var/stack.json").read_text())
+        started = [state["process"], *state["others"]]
+        left = [Identity(**each) for each in started] + [identity(state["services"][0]["pid"])]
+        assert all(each.is_alive for each in left)
+        status = _millrace(tmp_path, "status", "-o", "json")
+        (row,) = json.loads(status.stdout)
+        assert (row["service"], row["health"], row["restarts"]) == ("labels", "ready", 0)
+        assert "topics" in _millrace(tmp_path, "doctor").stdout
+    finally:
+        down = _millrace(tmp_path, "down")
+    assert down.returncode == 0, down.stderr
+    assert not any(each.is_alive for each in left)
+    assert not (tmp_path / "var/stack.json").exists()
+    assert "nothing runs" in _millrace(tmp_path, "down").stderr
+
+
+def test_a_stack_starts_a_killed_service_again(tmp_path: Path) -> None:
+    with Stack(tmp_path, services=("labels",)) as stack:
+        before = stack.supervisor.kill("labels")
+        wait_for(lambda: stack.supervisor.statuses()[0].restarts == 1)
+        stack.supervisor.await_ready(60)
+        after = stack.supervisor.pid("labels")
+        assert after not in (None, before)
+        child = identity(after)
+    assert not child.is_alive
+    assert not (tmp_path / "stack.json").exists()
+
+
 def _make_topic(settings: Settings, name: str) -> None:
     from confluent_kafka.admin import NewTopic
 
@@ -70,3 +107,11 @@ def _values(address: str, topic: str, count: int) -> list[bytes | None]:
     wait_for(has_all, what=f"{count} records in {topic}")
     consumer.close()
     return values
+
+
+def _millrace(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    variables = {k: v for k, v in environment().items() if not k.startswith("MILLRACE_")}
+    command = [sys.executable, "-m", "services.cli.main", *words]
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False
+    )
