@@ -33,6 +33,7 @@ class Group:
         self._generation = 0
         self._members: dict[str, Member] = {}
         self._joined: set[str] = set()
+        self._subscribed: dict[str, Sequence[str]] = {}
         self._is_balancing = False
         self._given: dict[str, list[Where]] = {}
         self._replaced: set[str] = set()
@@ -53,6 +54,7 @@ class Group:
         member.generation = -1
         before = self._by_instance(member.instance_id)
         self._members[member.member_id] = member
+        self._subscribed[member.member_id] = member.topics
         if before is None:
             if not self._is_balancing:
                 self._balance()
@@ -143,7 +145,7 @@ class Group:
             self._give(topic)
 
     def _give(self, topic: str) -> None:
-        readers = [each for each in self._members.values() if topic in each.topics]
+        readers = [each for name, each in self._members.items() if topic in self._subscribed[name]]
         readers.sort(key=lambda each: each.instance_id or each.member_id)
         partitions = iter(range(self._topics[topic]))
         for rank, reader in enumerate(readers):

@@ -98,6 +98,7 @@ class Progress:
     def forget(self, partition: int) -> None:
         """Drop what is known of a partition that went elsewhere."""
         self.durable = {place: reach for place, reach in self.durable.items() if place.partition != partition}
+        self._changed = {place for place in self._changed if place.partition != partition}
 
     def _settle(self) -> None:
         while self._tickets and self._tickets[0].waiting == 0:
