@@ -31,7 +31,6 @@ from tests.unit.protocol_stages import (
     PAYMENTS,
     SCORES,
     WINDOW,
-    Payment,
     content_of,
     name_of,
     place_of,
@@ -39,8 +38,8 @@ from tests.unit.protocol_stages import (
     stages,
     time_of,
 )
+from tests.unit.protocol_upstream import Upstream
 
-ROUNDS, QUIET_ROUNDS = 6, 9
 PRODUCER = MemoryProducer
 CALM_TURNS = 300
 FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL)
@@ -73,12 +72,7 @@ class Simulation:
         self.running: dict[tuple[str, int], Loop] = {}
         self.zombies: list[tuple[str, Loop]] = []
         self.time = 0.0
-        self.is_quiet = self.seed % 3 == 0
-        """Whether one partition has repeats only after the first round, so that all else may be cut away."""
-        self.rounds = QUIET_ROUNDS if self.is_quiet else ROUNDS
-        self.payments: list[Payment] = []
-        self.facts: list[Payment] = []
-        self.sent: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        self.upstream = Upstream(self.seed, self.draw, self.log)
         self.scored: dict[bytes, bytes] = {}
         self._seen: dict[tuple[int, int], int] = {}
         self._following = [0] * PARTITIONS
@@ -86,54 +80,12 @@ class Simulation:
     def run(self) -> list[str]:
         for name in self.disks:
             self._start(name, 0)
-        for number in range(self.rounds):
-            self._write_round(number)
+        for number in range(self.upstream.rounds):
+            self.upstream.write_round(number)
             self._work(lambda: self.draw.random() < 0.5, number - 1)
-        self._calm(lambda: self._is_done(self.rounds))
+        self._calm(lambda: self._is_done(self.upstream.rounds))
         self._check()
         return self.violations
-
-    def _write_round(self, number: int) -> None:
-        for _ in range(3):
-            self._write_fact(number)
-        fresh: dict[int, list[bytes]] = {}
-        for _ in range(self.draw.randint(2, 5)):
-            payment = self._payment(number)
-            at = place_of(payment.customer)
-            self.payments.append(payment)
-            self.sent[at].append(payment.record(PAYMENTS, (at, len(self.sent[at]))))
-            fresh.setdefault(at, []).append(self.sent[at][-1])
-        for at in range(PARTITIONS):
-            values = fresh.get(at, [])
-            for value in [
-                *self._repeats(self.sent[at][: -len(values) or None]),
-                *self._cut_short(values),
-                *values,
-            ]:
-                self.log.append((PAYMENTS, at), b"key", value)
-
-    def _write_fact(self, number: int) -> None:
-        fact = Payment(0, number, 0, self.draw.randrange(3), self.draw.randrange(1, 10_000))
-        self.facts.append(fact)
-        self.log.append((FACTS, place_of(fact.terminal)), None, fact.record(FACTS, (0, number)))
-
-    def _payment(self, number: int) -> Payment:
-        is_quiet = number > 0 and self.is_quiet
-        customer = self.draw.choice([each for each in range(5) if not is_quiet or place_of(each) == 0])
-        return Payment(
-            len(self.payments), number, customer, self.draw.randrange(3), self.draw.randrange(1, 10_000)
-        )
-
-    def _repeats(self, before: list[bytes]) -> list[bytes]:
-        """Return what a zombie upstream still had in its queue."""
-        if not before or self.draw.random() < 0.5:
-            return []
-        start = self.draw.randrange(len(before))
-        return before[start : start + 3]
-
-    def _cut_short(self, values: list[bytes]) -> list[bytes]:
-        """Return what the service upstream sent before it was killed; it then sends it all again."""
-        return values[: self.draw.randrange(len(values) + 1)] if self.draw.random() < 0.5 else []
 
     def _work(self, is_enough: Any, done_round: int) -> None:
         """Step and break services until the rounds up to ``done_round`` are scored."""
@@ -160,12 +112,12 @@ class Simulation:
 
     def _is_done(self, rounds: int) -> bool:
         self._read_scores()
-        due = {b"%06d" % each.number for each in self.payments if each.round < rounds}
+        due = {b"%06d" % each.number for each in self.upstream.payments if each.round < rounds}
         return due <= self.scored.keys() and self._facts_committed(rounds)
 
     def _facts_committed(self, rounds: int) -> bool:
         ends = [0] * PARTITIONS
-        for fact in self.facts:
+        for fact in self.upstream.facts:
             ends[place_of(fact.terminal)] += fact.round < rounds
         return all(self._committed("second", FACTS, at) >= end for at, end in enumerate(ends))
 
@@ -190,7 +142,7 @@ class Simulation:
         self.scored[name_of(value)] = content_of(value)
 
     def _check(self) -> None:
-        expected = plain_run(self.payments, self.facts)
+        expected = plain_run(self.upstream.payments, self.upstream.facts)
         for name, content in expected.items():
             if name not in self.scored:
                 self.violations.append(f"lost {name.decode()}")
@@ -322,7 +274,9 @@ class Simulation:
         low, high = self.log.watermarks((topic, at))
         committed = self._committed(name, topic, at)
         values = {offset: self.log.read((topic, at), offset).value() for offset in range(low, high)}
-        due = self.payments[-1].round - LAG if self.payments else 0  # older rounds are scored already
+        due = (
+            self.upstream.payments[-1].round - LAG if self.upstream.payments else 0
+        )  # older rounds are scored already
         oldest = min([due, *(time_of(values[offset]) for offset in range(committed, high))])
         kept = [offset for offset in range(low, committed) if time_of(values[offset]) > oldest - WINDOW - 1]
         self.log.trim(topic, at, self.draw.randint(low, min([committed, *kept])))

@@ -1,0 +1,339 @@
+"""The run loop on the log in memory: its order of leaving, its care after crashes, what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
+
+import schemas
+from shared import wire
+from shared.settings import Settings
+from shared.settings.model import StreamSettings
+from shared.stream import Arrays, Batch, Input, Outgoing, Stage
+from shared.stream.assignment import Assignment, StateError
+from shared.stream.checkpoints import Checkpoints
+from shared.stream.dead_letters import DeadLetters
+from shared.stream.loop import Loop
+from shared.stream.marker import STARTS_BEFORE_CARE, CrashMarker
+from shared.stream.memory import MemoryLog
+from shared.stream.meters import Meters
+from shared.stream.snapshots import Snapshots
+from shared.telemetry import Telemetry
+from tests.unit.protocol_fakes import AtOnce
+from tests.unit.protocol_stages import LAST, PARTITIONS, SCORES, Payment, name_of
+
+POISON = 3
+LETTERS = "dead-letters.v1"
+
+
+class Counting(Stage):
+    """Counts what it has seen; a poisonous payment ends it."""
+
+    inputs = (Input(LAST),)
+    has_checkpoints = True
+
+    def __init__(self, poison: int | None = None) -> None:
+        self.poison = poison
+        self.seen: dict[int, int] = {}
+        self.sizes: list[int] = []
+
+    def process(self, batch: Batch) -> list[Outgoing]:
+        names = [name_of(value) for value in batch.values]
+        if self.poison is not None and b"%06d" % self.poison in names:
+            raise ZeroDivisionError
+        self.sizes.append(len(batch))
+        for partition in batch.partitions.tolist():
+            self.seen[partition] += 1
+        return [Outgoing(SCORES, names, batch.grow(SCORES, [b"!"] * len(batch)))]
+
+    def restore(self, partition: int, arrays: Arrays | None) -> None:
+        self.seen[partition] = 0 if arrays is None else int(arrays["seen"][0])
+
+    def snapshot(self, partition: int) -> Arrays:
+        return {"seen": np.array([self.seen[partition]])}
+
+    def release(self, partition: int) -> None:
+        del self.seen[partition]
+
+
+class World:
+    """A log, a folder, and services started on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = MemoryLog({topic: PARTITIONS for topic in (LAST, SCORES, LETTERS)})
+        stream = StreamSettings(commit_ms=10, checkpoint_seconds=100, max_batch=100)
+        self.settings = Settings(
+            topic_prefix="", state_folder=folder, keys_folder=folder / "keys", stream=stream
+        )
+        self.telemetry = Telemetry("counting")
+        self.topics: dict[str, list[str | int]] = {LAST: ["id", PARTITIONS]}
+        self.time = 0.0
+
+    def write(self, numbers: range, upstream: int = 0) -> None:
+        for number in numbers:
+            record = Payment(number, 0, 0, 0, 1).record(LAST, (upstream, number))
+            self.log.append((LAST, 0), b"key", record)
+
+    def start(self, stage: Stage) -> Loop:
+        self.telemetry = Telemetry("counting")
+        consumer: Any = self.log.consumer("counting", "counting-0")
+        checkpoints = Checkpoints(self.settings.checkpoint_url, "counting")
+        assignment = Assignment(stage, consumer, checkpoints, str, self.topics)
+        meters = Meters(self.telemetry)
+        producer: Any = self.log.producer()
+        loop = Loop(
+            stage,
+            self.settings,
+            consumer,
+            producer,
+            assignment,
+            CrashMarker(self.folder / "starts.json"),
+            DeadLetters("counting", self.settings),
+            meters,
+            Snapshots(stage, assignment, meters, self.settings.stream.checkpoint_seconds, AtOnce()),
+            clock=self._tick,
+        )
+        loop.subscribe()
+        return loop
+
+    def steps(self, loop: Loop, count: int = 6) -> None:
+        for _ in range(count):
+            loop.step()
+
+    def names(self, topic: str) -> list[bytes]:
+        return [
+            name_of(self.log.read((topic, at), offset).value())
+            for at in range(PARTITIONS)
+            for offset in range(self.log.watermarks((topic, at))[1])
+        ]
+
+    def letters(self) -> list[dict[str, Any]]:
+        return [
+            wire.decode(self.log.read((LETTERS, at), offset).value())
+            for at in range(PARTITIONS)
+            for offset in range(self.log.watermarks((LETTERS, at))[1])
+        ]
+
+    def committed(self) -> TopicPartition:
+        found: TopicPartition = self.log.consumer("counting").committed([TopicPartition(LAST, 0)])[0]
+        return found
+
+    def _tick(self) -> float:
+        self.time += 1
+        return self.time
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(schemas, "partition_count", lambda topic: PARTITIONS)
+    return World(tmp_path)
+
+
+def names(numbers: range) -> list[bytes]:
+    return [b"%06d" % number for number in numbers]
+
+
+def test_leaving_sends_commits_writes_the_state_and_only_then_leaves(world: World) -> None:
+    world.write(range(5))
+    loop, order = world.start(Counting()), []
+
+    def noted(owner: Any, name: str) -> None:
+        called = getattr(owner, name)
+
+        def note(*given: Any, **named: Any) -> Any:
+            order.append(name)
+            return called(*given, **named)
+
+        setattr(owner, name, note)
+
+    loop.producer.limit = 0  # type: ignore[attr-defined]
+    world.steps(loop, 3)
+    assert world.names(SCORES) == []
+    loop.producer.limit = None  # type: ignore[attr-defined]
+    noted(loop.producer, "flush")
+    noted(loop.consumer, "commit")
+    noted(loop.assignment.checkpoints, "write")
+    noted(loop.stage, "close")
+    noted(loop.consumer, "close")
+    loop.stop()
+    assert order == ["flush", "commit", "write", "write", "close", "close"]
+    assert sorted(world.names(SCORES)) == names(range(5))
+    assert world.committed().offset == 5
+    again = world.start(Counting())
+    world.steps(again, 2)
+    assert again.stage.seen[0] == 5  # type: ignore[attr-defined]
+    assert len(world.names(SCORES)) == 5
+
+
+def test_leaving_with_outputs_that_are_not_acknowledged_is_an_error_and_writes_no_state(
+    world: World,
+) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    loop.producer.limit = 0  # type: ignore[attr-defined]
+    world.steps(loop, 3)
+    with pytest.raises(RuntimeError, match="not acknowledged"):
+        loop.stop()
+    assert not list(world.folder.rglob("*.npz"))
+    assert world.committed().offset < 5
+
+
+def test_a_delivery_error_ends_the_process_before_anything_is_committed(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    loop.producer.is_broken = True  # type: ignore[attr-defined]
+    with pytest.raises(KafkaException):
+        world.steps(loop)
+    assert world.committed().offset < 0
+
+
+def test_an_error_in_place_of_a_record_ends_the_process(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    world.steps(loop)
+    loop.stop()
+    world.write(range(5, 9))
+    world.log.trim(LAST, 0, 7)
+    loop = world.start(Counting())
+    with pytest.raises(KafkaException):
+        world.steps(loop)
+
+
+def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_four_starts_and_one_with_care(
+    world: World,
+) -> None:
+    world.write(range(6))
+    for start in range(STARTS_BEFORE_CARE):
+        with pytest.raises(ZeroDivisionError):
+            world.steps(world.start(Counting(POISON)))
+        assert world.names(SCORES) == [], start
+    careful = world.start(Counting(POISON))
+    with pytest.raises(ZeroDivisionError):
+        world.steps(careful)
+    assert careful.stage.sizes == [1, 1, 1]  # type: ignore[attr-defined]
+    last = world.start(Counting(POISON))
+    world.steps(last)
+    assert sorted(set(world.names(SCORES))) == [name for name in names(range(6)) if name != b"000003"]
+    found = world.letters()
+    assert [(each["reason"], each["partition"], each["offset"]) for each in found] == [
+        ("crashed_service", 0, POISON)
+    ]
+    _, value = last.letters.open(found[0])  # type: ignore[misc]
+    assert name_of(value) == b"000003"
+    assert world.committed().offset == 6
+
+
+def test_a_record_outlived_with_care_is_not_blamed_for_another_end(world: World) -> None:
+    world.write(range(6))
+    for _ in range(STARTS_BEFORE_CARE):
+        with pytest.raises(ZeroDivisionError):
+            world.steps(world.start(Counting(POISON)))
+    killed = world.start(Counting())
+    world.steps(killed, 1)
+    assert killed.marker.is_careful
+    assert world.start(Counting()).marker._read().get("taking") is None
+    after = world.start(Counting())
+    world.steps(after)
+    assert world.letters() == []
+    assert sorted(set(world.names(SCORES))) == names(range(6))
+
+
+def test_rebalances_without_a_crash_do_not_count_as_starts(world: World) -> None:
+    loop = world.start(Counting())
+    for _ in range(2 * STARTS_BEFORE_CARE):
+        other = world.log.consumer("counting", "counting-1")
+        other.subscribe([LAST])
+        for each in (other.poll, loop.step, other.poll, loop.step):
+            each()
+        world.log.expel("counting", "counting-1")
+        loop.step()
+    assert loop._rebalances > 4 * STARTS_BEFORE_CARE
+    assert not loop.marker.is_careful
+
+
+def test_a_checkpoint_of_other_topics_is_refused_with_what_to_do(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    world.steps(loop)
+    loop.stop()
+    world.topics = {LAST: ["another id", PARTITIONS]}
+    with pytest.raises(StateError, match=r"made of other topics .* clear the checkpoints and the group"):
+        world.steps(world.start(Counting()))
+
+
+def test_an_offset_committed_by_another_program_is_refused(world: World) -> None:
+    world.write(range(5))
+    foreign = world.log.consumer("counting")
+    foreign.commit([TopicPartition(LAST, 0, 3)], asynchronous=False)
+    with pytest.raises(StateError, match="committed without positions"):
+        world.steps(world.start(Counting()))
+
+
+def test_repeats_are_skipped_and_counted(world: World) -> None:
+    world.write(range(5))
+    world.write(range(2, 7))
+    loop = world.start(Counting())
+    world.steps(loop)
+    assert sorted(world.names(SCORES)) == names(range(7))
+    metrics = world.telemetry.answer("/metrics")[2].decode()
+    assert f'millrace_records_total{{result="repeat",topic="{LAST}"}} 3.0' in metrics
+    assert f'millrace_records_total{{result="taken",topic="{LAST}"}} 7.0' in metrics
+
+
+def test_a_record_polled_before_a_rebalance_is_left_to_be_read_again(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    loop.consumer.poll()
+    consume = loop.consumer.consume
+
+    def consume_amid_a_rebalance(count: int, timeout: float) -> Any:
+        loop.on_revoke(loop.consumer, loop.consumer.assignment())
+        return []
+
+    loop.consumer.seek(TopicPartition(LAST, 0, 0))
+    loop.consumer.consume = consume_amid_a_rebalance  # type: ignore[method-assign]
+    loop.step()
+    loop.consumer.consume = consume  # type: ignore[method-assign]
+    assert loop.stage.sizes == []  # type: ignore[attr-defined]
+    assert loop.assignment.held.partitions == set()
+
+
+class WhenAwaited(Executor):
+    """Writes a checkpoint no sooner than somebody waits for it, and notes that."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def submit(self, called: Any, /, *given: Any, **named: Any) -> Future[Any]:
+        owner = self
+
+        class Awaited(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                owner.written += 1
+                return called(*given, **named)
+
+        return Awaited()
+
+
+def test_the_last_snapshot_waits_for_the_one_being_written(world: World) -> None:
+    loop, writer = world.start(Counting()), WhenAwaited()
+    loop.snapshots.writer, loop.snapshots.seconds = writer, 0.0
+    written_before: list[int] = []
+    snapshot = loop.stage.snapshot
+
+    def noted(partition: int) -> Arrays:
+        written_before.append(writer.written)
+        return snapshot(partition)
+
+    loop.stage.snapshot = noted  # type: ignore[method-assign]
+    world.steps(loop, 3)
+    assert written_before == [0] * PARTITIONS
+    loop.stop()
+    assert written_before == [0, 0, 1, 3]
