@@ -10,6 +10,7 @@ import numpy.typing as npt
 import treelite.sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from services.training.recipe import Family
 from shared.models import Kind, Linear, Trees
@@ -49,7 +50,9 @@ def boosted(features: Features, is_fraud: Labels, seed: int) -> Fitted:
         early_stopping=False,
         random_state=seed,
     )
-    return Fitted("trees", Trees(treelite.sklearn.import_model(model.fit(features, is_fraud))))
+    with threadpool_limits(limits=1, user_api="openmp"):  # threads that wait for each other slow the stream
+        model.fit(features, is_fraud)
+    return Fitted("trees", Trees(treelite.sklearn.import_model(model)))
 
 
 def forest(features: Features, is_fraud: Labels, seed: int) -> Fitted:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 import schemas
 from shared.settings import Settings
-from shared.stream.clients import DependencyError, admin
+from shared.stream.clients import DependencyError, admin, log
 
 DAY_MS = 86_400_000
 ANSWER_SECONDS = 30.0
+LEADER_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def apply(settings: Settings) -> list[Change]:
     absent = [change.topic for change in changes if change.what == "topic"]
     if absent:
         _wait(client.create_topics([_new(topic, settings) for topic in absent]))
+        _await_leaders(absent, settings)
     for change in changes:
         if change.what != "topic":
             entry = ConfigEntry(change.what, change.wanted, incremental_operation=AlterConfigOpType.SET)
@@ -105,6 +108,28 @@ def _new(topic: str, settings: Settings) -> NewTopic:
     name = topic.removeprefix(settings.topic_prefix)
     replicas = schemas.toml("topics")["defaults"]["replication_factor"]
     return NewTopic(topic, schemas.partition_count(name), replicas, config=wanted_config(name))
+
+
+def _await_leaders(names: Sequence[str], settings: Settings) -> None:
+    """Wait until every partition answers: a broker tells of a new topic before it leads it."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while refused := _refused(names, settings):
+        if time.monotonic() > deadline:
+            raise DependencyError(f"{refused} after {ANSWER_SECONDS:g} seconds; look at the broker's log")
+        time.sleep(LEADER_SECONDS)
+
+
+def _refused(names: Sequence[str], settings: Settings) -> str:
+    reader = Consumer({"group.id": "millrace.topics", **settings.kafka, "logger": log})
+    try:
+        for topic in names:
+            for number in range(schemas.partition_count(topic.removeprefix(settings.topic_prefix))):
+                reader.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_SECONDS)
+    except KafkaException as error:
+        return f"{topic}: {error.args[0].str()}"
+    finally:
+        reader.close()
+    return ""
 
 
 def _wait(futures: Mapping[Any, Future[Any]]) -> None:
