@@ -56,8 +56,8 @@ class History:
 
     def total(self) -> int | None:
         """Return the number of payments."""
-        row = self._connection.execute("SELECT count(*) FROM payments").fetchone()
-        return int(row[0]) if row else None
+        rows = self._connection.execute("SELECT count(*) FROM payments").fetchall()  # all: else it stays open
+        return int(rows[0][0])
 
     def _run(self, text: str, file: Path) -> list[Any]:
         try:

@@ -17,6 +17,9 @@ class Recipe:
     days: int = 28
     delay_days: int = 7
     test_days: int = 7
-    sample: float = 0.1
-    """Share of the genuine payments that is kept; frauds are all kept."""
+    sample: float = 0.07
+    """Share of the genuine payments that is kept; frauds are all kept.
+
+    Of 1, .2, .1, .07, .05, .03, .02 the one of the highest average precision over five weeks.
+    """
     seed: int = 0
