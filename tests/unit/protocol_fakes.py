@@ -5,7 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future
 from typing import Any
 
+import pytest
+
+import schemas
+from shared.stream import loop
 from shared.stream.checkpoints import Checkpoint
+from tests.unit.protocol_stages import PARTITIONS
 
 
 class Ended(BaseException):
@@ -46,3 +51,13 @@ class AtOnce(Executor):
         done: Future[Any] = Future()
         done.set_result(called(*given, **named))
         return done
+
+
+def simulate_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an exit end one simulated process, and all topics have few partitions."""
+
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr(schemas, "partition_count", lambda topic: PARTITIONS)
+    monkeypatch.setattr(loop.os, "_exit", end)

@@ -14,31 +14,25 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-import schemas
-from shared.stream import assignment, loop
+from shared.stream import assignment
 from shared.stream.assignment import Assignment
 from shared.stream.loop import Loop
 from shared.stream.memory import MemoryProducer
 from shared.stream.positions import Positions
 from shared.stream.progress import Progress, Reached
 from tests.unit import protocol_simulation
-from tests.unit.protocol_fakes import Disk, Ended
+from tests.unit.protocol_fakes import Disk, simulate_processes
 from tests.unit.protocol_simulation import Simulation
-from tests.unit.protocol_stages import PARTITIONS
 
-RUNS = 100
+RUNS = 60  # tests/faults/test_stream_protocol.py goes on from here
 RUNS_TO_FIND = 150
 
 LeaveOut = Callable[[pytest.MonkeyPatch], None]
 
 
 @pytest.fixture(autouse=True)
-def _a_small_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    def end(code: int) -> None:
-        raise Ended(code)
-
-    monkeypatch.setattr(schemas, "partition_count", lambda topic: PARTITIONS)
-    monkeypatch.setattr(loop.os, "_exit", end)
+def _two_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate_processes(monkeypatch)
 
 
 @pytest.mark.parametrize("seed", range(0, RUNS, 20))
