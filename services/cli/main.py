@@ -45,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inner = nouns.add_parser(noun, help=about, description=about.capitalize() + ".")
         if noun == chosen:
             importlib.import_module(module_name).add_arguments(inner)
-    return _run(parser.parse_args(given))
+    try:
+        return _run(parser.parse_args(given))
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -61,8 +64,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except DependencyError as error:
         print(f"millrace: {error}", file=sys.stderr)
         return UNREACHABLE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         return OK
 

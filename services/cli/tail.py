@@ -7,6 +7,7 @@ import base64
 import difflib
 import json
 import math
+import select
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -134,8 +135,16 @@ def _messages(settings: Settings, name: str, start: str) -> Iterator[Message]:
                 yield message
             elif message is not None:
                 raise unreachable(settings, KafkaException(message.error()))
+            elif not _is_heard():
+                return
     finally:
         reader.close()
+
+
+def _is_heard() -> bool:
+    poll = select.poll()
+    poll.register(1, 0)  # errors alone: the program that reads our stdout has ended
+    return not poll.poll(0)
 
 
 def _reader(settings: Settings) -> Consumer:
