@@ -8,6 +8,21 @@ setup: ## make the environment in .venv from uv.lock
 	@command -v uv >/dev/null || python3 -m pip install --quiet uv
 	@uv sync --frozen --all-extras --quiet
 
+demo: setup ## show the whole stream in fast motion, on a Kafka and Redis of its own
+	@$(RUN) millrace demo
+
+up: setup ## start Kafka, Redis and all services and leave them running
+	@$(RUN) millrace up
+
+down: ## stop what `make up` started
+	@$(RUN) millrace down
+
+accuracy: setup ## DATA=file: check features and models on the Handbook's data through the live services
+	@$(RUN) python -m tests.accuracy.run $(DATA)
+
+accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late
+	@$(RUN) python -m tests.accuracy.run $(DATA) --early
+
 test: setup ## run all tests, real Kafka and Redis included
 	$(RUN) pytest tests
 
@@ -19,4 +34,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup test check lint format
+.PHONY: help setup demo up down accuracy accuracy-early test check lint format

@@ -24,6 +24,7 @@ from shared.wire.framing import header
 
 PAYMENTS, LABELS = "transactions.raw.v1", "labels.raw.v1"
 DAY = 86_400_000_000
+LABELS_APART = 60 * DAY  # labels are rare: the next of a partition may be this far ahead of the last
 Read = TypeVar("Read")
 
 
@@ -95,7 +96,7 @@ class IngestStage(Stage):
         self._payments = Reader(RawPayment, PAYMENTS, limits, self._unknown)
         self._labels = Reader(RawLabel, LABELS, limits, self._unknown)
         self._times = TimeLimits(int(settings.future_days * DAY), int(settings.too_old_days * DAY))
-        self._label_times = TimeLimits(self._times.future, None)  # a label may come as late as it likes
+        self._label_times = TimeLimits(max(self._times.future, LABELS_APART), None)
         self._horizon = settings.id_horizon_days * DAY
         self._stores: dict[int, Store] = {}
         self._reached: dict[tuple[int, str], tuple[int, Mark | None]] = {}

@@ -223,7 +223,7 @@ def test_labels_are_checked_and_written(ingest: Ingest) -> None:
     }
     late = ingest.take(label(label_time=NOON - 90 * DAY), topic=LABELS)
     assert len(late["labels.v1"]) == 1, "a label may come as late as it likes"
-    bad = (label(label="maybe"), label(label_time=NOON + 9 * DAY), b"nothing", label(origin=""))
+    bad = (label(label="maybe"), label(label_time=NOON + 61 * DAY), b"nothing", label(origin=""))
     reasons = ["invalid_text", "time_in_the_future", "unparsable", "wrong_type"]
     assert sorted(ingest.reasons(*bad, topic=LABELS)) == reasons
 
