@@ -6,7 +6,7 @@ help: ## list the targets
 
 setup: ## make the environment in .venv from uv.lock
 	@command -v uv >/dev/null || python3 -m pip install --quiet uv
-	@uv sync --frozen --all-extras --quiet
+	@uv sync --frozen --all-extras --compile-bytecode --quiet
 
 demo: setup ## show the whole stream in fast motion, on a Kafka and Redis of its own
 	@$(RUN) millrace demo
