@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -70,19 +71,11 @@ def _stay(folder: Path, services: tuple[str, ...], settings: Settings) -> int:
 
 
 def _leave(folder: Path, services: tuple[str, ...], settings: Settings) -> int:
-    import subprocess
-
     from deploy.local.processes import tail
     from deploy.local.running import running
 
     output = folder.absolute() / "log" / "stack.log"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    words = [word for service in services for word in ("--service", service)]
-    command = [sys.executable, "-m", "services.cli.main", "up", "--foreground", *words]
-    with output.open("wb") as log:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    child = _background(services, output)
     print(f"millrace: starting {len(services)} services...", file=sys.stderr, flush=True)
     deadline = time.monotonic() + START_SECONDS
     try:
@@ -100,6 +93,16 @@ def _leave(folder: Path, services: tuple[str, ...], settings: Settings) -> int:
     code = child.wait()
     print(f"millrace: the stack did not start; {output} ends with: {tail(output)}", file=sys.stderr)
     return code if code > 0 else FAILED
+
+
+def _background(services: tuple[str, ...], output: Path) -> subprocess.Popen[bytes]:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    words = [word for service in services for word in ("--service", service)]
+    command = [sys.executable, "-m", "services.cli.main", "up", "--foreground", *words]
+    with output.open("wb") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def _tell(found: Running, settings: Settings) -> None:

@@ -15,7 +15,6 @@ from shared.settings import Settings
 
 KEPT_MODELS = 8
 POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 5.0  # a score may name a version some moments before this process has read of it
 
 OnRefused = Callable[[ModelRecord, ModelRefused], None]
 
@@ -74,7 +73,6 @@ class ActingModels:
         self._store = ModelStore(settings, definitions, on_refused)
         self._records: dict[str, ModelRecord] = {}
         self._current: tuple[Model | None, Model | None] = (None, None)
-        self._arrived = threading.Condition()
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -104,18 +102,9 @@ class ActingModels:
             raise RuntimeError("the models topic is no longer followed") from self._failure
         return self._current
 
-    def by_version(self, version: str, patience_seconds: float = PATIENCE_SECONDS) -> Model | None:
-        """Return the model of any version; None when the topic has none such, or it is refused."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: version in self._records, patience_seconds)
-            record = self._records.get(version)
-        return None if record is None else self._store.model(record)
-
     def take(self, records: Iterable[ModelRecord]) -> None:
         """Take records in the order of the topic and load what acts after them."""
-        with self._arrived:
-            self._records = newest([*self._records.values(), *records])
-            self._arrived.notify_all()
+        self._records = newest([*self._records.values(), *records])
         self._current = self._first("champion"), self._first("challenger")
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from shared.models import (
     ActingModels,
-    Model,
     ModelRecord,
     ModelRefused,
     Refusal,
@@ -19,6 +18,7 @@ from shared.models import (
     signing_key,
     trusted_keys,
 )
+from shared.models.acting import ModelStore
 from shared.settings import Settings, SettingsError
 from tests.unit.model_packages import Definitions, package, record
 
@@ -101,14 +101,11 @@ def test_a_version_published_anew_under_the_same_name_replaces_the_old_bytes(sho
     assert champion.manifest.author == "another"
 
 
-def test_any_version_can_be_had_for_explanations(shop: Shop) -> None:
-    shop.models.take([shop.publish(each) for each in "abcdefghijkl"])
-    found = [shop.models.by_version(each) for each in "abcdefghijkl"]
-    assert [each.version for each in found if isinstance(each, Model)] == list("abcdefghijkl")
-
-
-def test_an_unknown_version_is_none(shop: Shop) -> None:
-    assert shop.models.by_version("a", patience_seconds=0) is None
+def test_more_versions_than_are_kept_can_be_had(shop: Shop) -> None:
+    store = ModelStore(shop.settings, Definitions(), shop.note)
+    records = [shop.publish(each) for each in "abcdefghijkl"]
+    found = [store.model(each) for each in [*records, *records]]
+    assert [each.version for each in found if each is not None] == list("abcdefghijkl" * 2)
 
 
 def test_the_signing_key_is_made_once_and_trusted_here(tmp_path: Path) -> None:
