@@ -8,28 +8,15 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from shared.features.blocks import (
-    ID,
-    LABEL,
-    LABEL_TIME,
-    SUM,
-    TIME,
-    Blocks,
-    Ints,
-    Rows,
-    make_room,
-    open_row,
-    upper_bound,
-)
+from shared.features.blocks import ID, LABEL, LABEL_TIME, SUM, TIME, Blocks, Ints, Rows
+from shared.features.blocks import make_room, open_row, upper_bound  # isort: split
 
 Floats = npt.NDArray[np.float64]
 
 # Numba's cache of this file does not see changes of blocks.py: an edit there must be an edit here.
 BLOCKS_DIGEST = "fbd240b8c452a52e"
-NEVER = np.iinfo(np.int64).min
-HOUR, DAY = 3_600_000_000, 86_400_000_000
-FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
-SATURDAY = 5
+NEVER, HOUR, DAY = np.iinfo(np.int64).min, 3_600_000_000, 86_400_000_000
+FIRST_WEEKDAY, SATURDAY = 3, 5  # 1970-01-01 was a Thursday; Monday is 0
 (
     AMOUNT, WEEKEND, NIGHT, COUNT, MEAN_AMOUNT, RISK,
     HABIT_AMOUNT, HABIT_RATIO, HABIT_RATIO_MAX, HABIT_ABOVE,
