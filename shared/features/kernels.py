@@ -8,8 +8,19 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from shared.features.blocks import ID, LABEL, LABEL_TIME, SUM, TIME, Blocks, Ints, Rows
-from shared.features.blocks import make_room, open_row, upper_bound  # isort: split
+from shared.features.blocks import (
+    ID,
+    LABEL,
+    LABEL_TIME,
+    SUM,
+    TIME,
+    Blocks,
+    Ints,
+    Rows,
+    make_room,
+    open_row,
+    upper_bound,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,18 +103,6 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
             else:
                 out[row, feature] = _label(kind, known, time)
     return len(batch.entity)
-
-
-@numba.njit(cache=True)
-def raise_watermarks(watermarks: Ints, upstream: npt.NDArray[np.int32], times: Ints) -> Any:
-    """Raise the highest event time of each upstream partition; return the lowest of those seen."""
-    for row in range(len(times)):
-        watermarks[upstream[row]] = max(watermarks[upstream[row]], times[row])
-    lowest = NEVER
-    for mark in watermarks:
-        if mark > NEVER and (lowest == NEVER or mark < lowest):
-            lowest = mark
-    return lowest
 
 
 @numba.njit(cache=True)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -155,7 +156,7 @@ class WindowState:
         if needed > known:
             self._watermarks = enlarged(self._watermarks, needed)
             self._watermarks[known:] = kernels.NEVER
-        lowest = kernels.raise_watermarks(self._watermarks, upstream, times)
+        lowest = _raise_watermarks(self._watermarks, upstream, times, kernels.NEVER)
         if lowest > kernels.NEVER:
             self._cutoff = lowest - self._lookback - LATENESS
 
@@ -184,3 +185,15 @@ def _plan(features: FeatureSet, entity: Entity) -> kernels.Plan:
         history=features.history,
         unit=float(features.unit),
     )
+
+
+@numba.njit(cache=True)
+def _raise_watermarks(watermarks: Ints, upstream: npt.NDArray[np.int32], times: Ints, never: int) -> Any:
+    """Raise the highest event time of each upstream partition; return the lowest of those seen."""
+    for row in range(len(times)):
+        watermarks[upstream[row]] = max(watermarks[upstream[row]], times[row])
+    lowest = never
+    for mark in watermarks:
+        if mark > never and (lowest == never or mark < lowest):
+            lowest = mark
+    return lowest

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _start_hops(settings: Settings, folder: Path) -> list[processes.Child]:
         processes.start(
             [sys.executable, "-m", "tests.bench.hop", source, target], folder / f"{target}.log", inherited
         )
-        for source, target in zip(names, names[1:], strict=False)
+        for source, target in pairwise(names)
     ]
 
 
