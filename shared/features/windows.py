@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numba
 import numpy as np
