@@ -66,7 +66,7 @@ def test_streams_begin_with_a_source_of_twelve_bytes() -> None:
             assert (first["name"], first["type"]["type"], first["type"]["size"]) == ("source", "fixed", 12)
 
 
-@pytest.mark.parametrize(("before", "after"), pairwise(GROWTH))
+@pytest.mark.parametrize(("before", "after"), list(pairwise(GROWTH)))
 def test_a_record_grows_at_its_end_only(before: str, after: str) -> None:
     body, grown = fields(before)[1:], fields(after)[1:]
     for old, new in zip(body, grown, strict=False):
