@@ -29,6 +29,8 @@ ONE_THREAD = dict.fromkeys(
 # Settings are handed down as a whole; without compiled bytecode a service takes three times as long to start.
 NOT_INHERITED = ("MILLRACE_", "PYTHONDONTWRITEBYTECODE")
 STATE_FILE = "stack.json"
+BEHIND = ("alerts", "labels")  # no score waits for these: where cores are few, they yield
+YIELDING = ("nice", "-n", "10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def _commands(
     for service in services:
         for number in range(instances):
             name = f"{service}.{number}" if number else service
-            commands[name] = [sys.executable, "-m", *SERVICES[service]]
+            priority = YIELDING if service in BEHIND else ()
+            commands[name] = [*priority, sys.executable, "-m", *SERVICES[service]]
             numbers[name] = number
     return commands, numbers

@@ -58,11 +58,12 @@ class AlertsStage(Stage):
 
     def process(self, batch: Batch) -> list[Outgoing]:
         """Return the alerts of a batch of scores, in its order."""
-        names = [*COPIED, *self._columns]
-        scores = batch.columns(names).with_columns(pl.col("decision").cast(pl.String)).with_row_index("row")
-        flagged = scores.filter(pl.col("decision").is_in(FLAGGED))
-        if flagged.is_empty():
+        decisions = batch.columns(["decision"])["decision"].cast(pl.String)
+        rows = decisions.is_in(FLAGGED).arg_true()
+        if rows.is_empty():
             return []
+        scores = wire.decode_columns([batch.values[row] for row in rows.to_list()], [*COPIED, *self._columns])
+        flagged = scores.with_columns(pl.col("decision").cast(pl.String), row=rows.cast(pl.Int64))
         self._reports.flagged(flagged["decision"].to_list())
         explained = self._explained(flagged)
         times = pl.col("event_time", "accepted_at").to_physical()

@@ -26,6 +26,7 @@ from shared.telemetry import Telemetry
 
 ANSWER_SECONDS = 30.0
 FAILED, UNREACHABLE = 1, 3
+SWITCH_SECONDS = 0.0005  # a thread that writes a cache or a checkpoint may not hold the loop up for long
 
 
 def run(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) -> int:
@@ -39,6 +40,7 @@ def run(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) ->
     def stop(number: int, frame: FrameType | None) -> None:
         stopping.append(number)
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:

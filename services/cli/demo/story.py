@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ SLICES_PER_BAD_RECORD = 50
 TERMINALS_PER_CUSTOMER = 2
 DRAWN_AGAIN_SECONDS = 0.25
 QUIET_SECONDS = 60.0
+ALL_GROUPS = {**GROUPS, "alerts": ("scores.v1",)}
 COMMIT_MS = 50  # the demo waits for commits at full speed; the default spares the broker
 
 
@@ -179,7 +180,7 @@ class _Sprinkle:
                 self._sender.send(bad.topic, [(bad.key, bad.value)])
 
 
-def await_quiet(settings: Settings) -> None:
+def await_quiet(settings: Settings, groups: Mapping[str, tuple[str, ...]] = ALL_GROUPS) -> None:
     """Return when every service has taken and committed all that there is.
 
     Raises
@@ -187,7 +188,7 @@ def await_quiet(settings: Settings) -> None:
     DependencyError
         If that takes more than a minute.
     """
-    pipeline = Pipeline(settings, {**GROUPS, "alerts": ("scores.v1",)})
+    pipeline = Pipeline(settings, groups)
     deadline = time.monotonic() + QUIET_SECONDS
     while (found := pipeline.slowest()) is not None:
         if time.monotonic() > deadline:
