@@ -10,6 +10,7 @@ from importlib.metadata import version as installed
 import fsspec
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from services.training.metrics import Metrics
 from services.training.recipe import Recipe
@@ -18,6 +19,7 @@ from shared.features import FeatureSet
 from shared.models import Manifest, ModelRecord, Status, pack, sign, signing_key
 from shared.models.records import TOPIC
 from shared.settings import Settings
+from shared.sketches import Layout
 from shared.stream.clients import REACH_SECONDS, DependencyError, admin, producer
 
 LIBRARIES = ("numpy", "scikit-learn", "treelite", "river")
@@ -36,6 +38,7 @@ def manifest_of(trained: Trained, recipe: Recipe, tested: Metrics, definitions: 
         features=list(definitions.names),
         features_version=definitions.version,
         medians=[None if np.isnan(each) else float(each) for each in trained.medians],
+        histograms=histograms(trained.features, definitions),
         genuine_rate=trained.genuine_rate,
         rows=trained.rows,
         frauds=trained.frauds,
@@ -45,6 +48,14 @@ def manifest_of(trained: Trained, recipe: Recipe, tested: Metrics, definitions: 
         author=author(),
     )
     return msgspec.structs.replace(unnamed, version=_version(unnamed, trained))
+
+
+def histograms(features: npt.NDArray[np.float32], definitions: FeatureSet) -> dict[str, list[int]]:
+    """Return the counts of each feature's values, by its bins with the undefined ones last."""
+    layout = Layout(definitions.bins)
+    ends = np.cumsum(layout.sizes)[:-1]
+    parts = np.split(layout.histograms(features), ends)
+    return {name: part.tolist() for name, part in zip(layout.names, parts, strict=True)}
 
 
 def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings) -> ModelRecord:

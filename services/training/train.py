@@ -28,6 +28,8 @@ class Trained:
     fitted: Fitted
     genuine_rate: float
     medians: npt.NDArray[np.float64]
+    features: npt.NDArray[np.float32]
+    """Features of all payments of the training days, before any was left out of the sample."""
     rows: int
     frauds: int
     training_set: str
@@ -60,6 +62,7 @@ def trained(examples: Examples, recipe: Recipe) -> Trained:
         FITS[recipe.family](chosen.features, chosen.is_fraud, recipe.seed),
         kept / genuine,
         medians(examples.features),
+        examples.features,
         len(chosen),
         chosen.frauds,
         chosen.digest(),

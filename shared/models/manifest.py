@@ -23,6 +23,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     features_version: int
     medians: list[float | None]
     """Typical value of each feature in training; None where it is mostly undefined."""
+    histograms: dict[str, list[int]]
+    """Training values of each feature counted by the bins of `shared.features`, the undefined last."""
     genuine_rate: float
     """Share of the genuine payments that was kept for training; the prior is corrected by it."""
     rows: int

@@ -27,6 +27,6 @@ def publish_model(settings: Settings, seed: int = 0) -> ModelRecord:
     fitted = boosted(matrix, is_fraud, seed)
     medians = np.nanmedian(matrix, axis=0).astype(np.float64)
     frauds = int(is_fraud.sum())
-    trained = Trained(fitted, 1.0, medians, ROWS, frauds, "00" * 32, EPOCH_OF_MODEL)
+    trained = Trained(fitted, 1.0, medians, matrix, ROWS, frauds, "00" * 32, EPOCH_OF_MODEL)
     manifest = manifest_of(trained, Recipe(seed=seed), {"auc_roc": None}, features)
     return publish(manifest, fitted.predictor.to_bytes(), "champion", settings)

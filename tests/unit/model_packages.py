@@ -93,6 +93,7 @@ def manifest(kind: Kind = "trees", **changes: Any) -> Manifest:
         features=list(NAMES),
         features_version=1,
         medians=[0.0, 0.1, None, 0.3],
+        histograms={name: [1, 2, 0] for name in NAMES},
         genuine_rate=0.1,
         rows=3000,
         frauds=300,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from services.training.publish import manifest_of, store
@@ -36,6 +37,10 @@ EXAMPLES = made(days=10)
 class Definitions:
     version: int = 1
     names: tuple[str, ...] = ("amount", "count", "risk")
+
+    @property
+    def bins(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {name: np.array([0.0, 1.0]) for name in self.names}
 
 
 @pytest.fixture
@@ -78,6 +83,15 @@ def test_the_version_names_the_newest_training_day_and_the_content(settings: Set
     first, second, other = published(settings), published(settings), published(settings, "boosted")
     assert first.version == second.version != other.version
     assert first.version.startswith("1970-01-10-")
+
+
+def test_training_values_are_counted_by_bin_for_every_payment_of_the_training_days() -> None:
+    recipe = Recipe("logistic", sample=0.1)
+    made = manifest_of(trained(EXAMPLES, recipe), recipe, {}, Definitions())  # type: ignore[arg-type]
+    amounts = EXAMPLES.features[:, 0]
+    below, above = int((amounts < 0).sum()), int((amounts >= 1).sum())
+    assert made.histograms["amount"] == [below, len(EXAMPLES) - below - above, above, 0]
+    assert made.rows < len(EXAMPLES)
 
 
 def test_a_package_altered_in_the_store_is_refused(settings: Settings) -> None:
