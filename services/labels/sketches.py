@@ -3,52 +3,101 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from services.labels.examples import Join
 from shared import wire
-from shared.sketches import SCORE_EDGES, Layout, Origin, Sketcher, Traffic
+from shared.policy import Decision
+from shared.sketches import DAY, SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
 from shared.stream import Batch, Outgoing
 
-LAYOUT = Layout({"score_genuine": SCORE_EDGES, "score_fraud": SCORE_EDGES})
+ONE_BIN = np.empty(0)  # only the sum of such a column matters
+LAYOUT = Layout(
+    {
+        "score_genuine": SCORE_EDGES,
+        "score_fraud": SCORE_EDGES,
+        "decision_genuine": code_edges(len(Decision)),
+        "decision_fraud": code_edges(len(Decision)),
+        "score_squared_error": ONE_BIN,
+        "expected_loss": ONE_BIN,
+        "realised_loss": ONE_BIN,
+        "realised_loss_squared": ONE_BIN,
+        "loss_squared_error": ONE_BIN,
+    }
+)
+COLUMNS = ("score", "model_version", "decision", "amount_base")
+CODES = {decision.symbol: decision.value for decision in Decision}
 
 
 class LabelSketches:
-    """Histograms of the scores of genuine and of fraudulent payments, by model version and second.
+    """Scores and decisions of genuine and of fraudulent payments, by model version, day and second.
 
-    The offsets of a sketch are those of the records, scores or labels, that made the examples known.
+    The day is that of the payments, so that what is known of a day's payments adds up. The offsets of a
+    sketch are those of the records, scores or labels, that made the examples known. Losses are in minor
+    units of the base currency: expected is score x amount, realised the amount of a fraud.
     A corrected label is counted again, under what it says now.
     """
 
     def __init__(self, writer: str, span_seconds: int) -> None:
         self._writer, self._span_seconds = writer, span_seconds
-        self._sketchers: dict[tuple[str, str], Sketcher] = {}
+        self._sketchers: dict[tuple[str, str, int], Sketcher] = {}
 
     def add(self, batch: Batch, join: Join) -> list[Outgoing]:
         """Count the scored examples of a batch; return the sketches that they close."""
+        result = self._expired(batch)
         values = [score.value for score in join.scores]
         if not values:
-            return []
-        found = wire.decode_columns(values, ["score", "model_version"])
-        versions = found["model_version"].to_list()
-        scores = found["score"].cast(float).to_numpy()
-        triggers, is_fraud = np.array(join.triggers, np.int64), np.array(join.is_fraud)
-        matrix = np.column_stack((np.where(is_fraud, np.nan, scores), np.where(is_fraud, scores, np.nan)))
-        places, times = np.array(join.partitions, np.int32), [score.event_time for score in join.scores]
+            return result
+        found = wire.decode_columns(values, COLUMNS)
+        times = np.array([score.event_time for score in join.scores], np.int64)
+        places, triggers = np.array(join.partitions, np.int32), np.array(join.triggers, np.int64)
         accepted_ms = np.full(len(values), batch.accepted_ms.max())
-        all_rows = Traffic(places, triggers, accepted_ms, np.array(times, np.int64), matrix)
-        result = []
-        for version in sorted({each for each in versions if each is not None}):
-            rows = np.array([each == version for each in versions])
-            traffic = Traffic(*(column[rows] for column in all_rows))
-            result += self._sketcher(batch.topic, version).add(traffic, version)
+        all_rows = Traffic(places, triggers, accepted_ms, times, _matrix(found, np.array(join.is_fraud)))
+        groups = found.select("model_version", day=pl.Series(times // DAY)).with_row_index("row")
+        for (version, day), rows in groups.drop_nulls().group_by("model_version", "day", maintain_order=True):
+            chosen = rows["row"].to_numpy()
+            traffic = Traffic(*(column[chosen] for column in all_rows))
+            result += self._sketcher(batch.topic, str(version), int(str(day))).add(traffic, str(version))
         return result
 
     def release(self, partition: int) -> list[Outgoing]:
         """End the open sketches of a partition."""
         return [each for sketcher in self._sketchers.values() for each in sketcher.release(partition)]
 
-    def _sketcher(self, topic: str, version: str) -> Sketcher:
-        if (topic, version) not in self._sketchers:
-            origin = Origin(self._writer, "labels", topic)
-            self._sketchers[topic, version] = Sketcher(origin, LAYOUT, self._span_seconds)
-        return self._sketchers[topic, version]
+    def _expired(self, batch: Batch) -> list[Outgoing]:
+        result = []
+        now = int(batch.accepted_ms.max())
+        for partition in np.unique(batch.partitions).tolist():
+            for (topic, _, _), sketcher in self._sketchers.items():
+                result += sketcher.expire(partition, now) if topic == batch.topic else []
+        self._sketchers = {name: each for name, each in self._sketchers.items() if not each.is_empty}
+        return result
+
+    def _sketcher(self, topic: str, version: str, day: int) -> Sketcher:
+        name = topic, version, day
+        if name not in self._sketchers:
+            self._sketchers[name] = Sketcher(
+                Origin(self._writer, "labels", topic), LAYOUT, self._span_seconds
+            )
+        return self._sketchers[name]
+
+
+def _matrix(found: pl.DataFrame, is_fraud: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    scores = found["score"].cast(pl.Float64).to_numpy()
+    amounts = found["amount_base"].to_numpy().astype(np.float64)
+    decisions = found["decision"].cast(pl.String).replace_strict(CODES, return_dtype=pl.Float64).to_numpy()
+    expected, realised = scores * amounts, is_fraud * amounts
+    return np.column_stack(
+        (
+            np.where(is_fraud, np.nan, scores),
+            np.where(is_fraud, scores, np.nan),
+            np.where(is_fraud, np.nan, decisions),
+            np.where(is_fraud, decisions, np.nan),
+            (scores - is_fraud) ** 2,
+            expected,
+            realised,
+            realised**2,
+            (expected - realised) ** 2,
+        )
+    )

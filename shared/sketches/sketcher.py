@@ -15,6 +15,7 @@ from shared.stream.records import Outgoing
 
 TOPIC = "sketches.v1"
 MS_PER_SECOND = 1000
+DAY = 86_400_000_000  # microseconds
 SPAN, FIRST_OFFSET, LAST_OFFSET, FIRST_TIME, LAST_TIME, COUNT = range(6)
 
 
@@ -43,8 +44,9 @@ class Traffic(NamedTuple):
 class Sketcher:
     """Histograms of traffic by input partition and span of broker time: a value of the records, no clock.
 
-    A sketch ends when a record of its partition comes from a later span, or under another model. A
-    span that is open when the service stops is not summarised; the offsets in the sketches show the gap.
+    A sketch ends when a record of its partition comes from a later span or a later day of event time, or
+    under another model; a late record is counted in the day that is open. A span that is open when the
+    service stops is not summarised; the offsets in the sketches show the gap.
     """
 
     def __init__(self, origin: Origin, layout: Layout, span_seconds: int) -> None:
@@ -54,6 +56,7 @@ class Sketcher:
         self._span_ms = span_seconds * MS_PER_SECOND
         self._marks = np.zeros((partitions, COUNT + 1), np.int64)
         self._counts = np.zeros((partitions, layout.width), np.int64)
+        self._sums = np.zeros((partitions, len(layout.names)))
         self._model_version: str | None = None
         self._take(np.zeros((0, 4), np.int64), np.zeros((0, len(layout.names))), 0)  # compile before traffic
 
@@ -77,8 +80,19 @@ class Sketcher:
         """Return the partition's open sketch, which ends here."""
         return self._outgoing([self._close(partition)] if self._marks[partition, COUNT] else [])
 
+    def expire(self, partition: int, accepted_ms: int) -> list[Outgoing]:
+        """Return the partition's open sketch if it is of an earlier span than this broker time."""
+        is_earlier = accepted_ms // self._span_ms > self._marks[partition, SPAN]
+        return self.release(partition) if is_earlier else []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sketch is open."""
+        return not self._marks[:, COUNT].any()
+
     def _take(self, places: npt.NDArray[np.int64], matrix: npt.NDArray[np.float64], start: int) -> int:
-        return int(_take(places, matrix, start, (self._marks, self._counts), self._layout.bins))
+        opened = self._marks, self._counts, self._sums
+        return int(_take(places, matrix, start, opened, self._layout.bins))
 
     def _close_all(self) -> list[bytes]:
         return [self._close(int(partition)) for partition in np.flatnonzero(self._marks[:, COUNT])]
@@ -99,10 +113,12 @@ class Sketcher:
                 "names": self._layout.names,
                 "sizes": self._layout.sizes,
                 "counts": self._counts[partition].tolist(),
+                "sums": self._sums[partition].tolist(),
             },
         )
         self._marks[partition] = 0
         self._counts[partition] = 0
+        self._sums[partition] = 0.0
         return sketch
 
     def _outgoing(self, sketches: list[bytes]) -> list[Outgoing]:
@@ -115,19 +131,22 @@ def _take(
     places: npt.NDArray[np.int64],
     matrix: npt.NDArray[np.float64],
     start: int,
-    opened: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    opened: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]],
     bins: Bins,
 ) -> int:
-    marks, counts = opened
+    marks, counts, sums = opened
     for row in range(start, len(places)):
         partition, span, offset, time = places[row]
         mark = marks[partition]
         if mark[5] == 0:
             mark[0], mark[1], mark[2], mark[3], mark[4] = span, offset, offset, time, time
-        elif span > mark[0]:
+        elif span > mark[0] or time // DAY > mark[4] // DAY:
             return row
         mark[1], mark[2] = min(mark[1], offset), max(mark[2], offset)
         mark[3], mark[4] = min(mark[3], time), max(mark[4], time)
         mark[5] += 1
         count_row(matrix[row], counts[partition], bins)
+        for column in range(matrix.shape[1]):
+            if not np.isnan(matrix[row, column]):
+                sums[partition, column] += matrix[row, column]
     return len(places)

@@ -14,6 +14,7 @@ from services.labels.sketches import LabelSketches
 from services.labels.stage import LabelsStage, Times
 from shared import wire
 from shared.settings import Settings
+from shared.sketches import DAY
 from shared.stream import Batch, Outgoing
 from shared.stream.dead_letters import DeadLetters
 
@@ -202,9 +203,27 @@ def test_scores_are_summarised_by_label_in_the_span_of_what_made_them_known(tmp_
     run.receive(stage.idle())
     (known,) = run.sketches
     assert (known["topic"], known["first_offset"], known["last_offset"], known["count"]) == (LABELS, 3, 3, 1)
-    genuine, fraud = known["counts"][: known["sizes"][0]], known["counts"][known["sizes"][0] :]
+    width = known["sizes"][0]
+    genuine, fraud = known["counts"][:width], known["counts"][width : 2 * width]
     assert genuine[-1] == 1, "the only score is not that of a genuine payment"
     assert sum(fraud[:-1]) == 1
+    stage.close()
+
+
+def test_what_is_known_of_a_days_payments_is_summarised_apart_with_its_losses(tmp_path: Path) -> None:
+    run = Run([], tmp_path)
+    stage = labels_stage(tmp_path, Counter())
+    stage.applied(0)
+    for offset, (name, time) in enumerate((("a", 100), ("b", DAY + 100))):
+        stage.process(batch(SCORES, offset, *score(name, time)[1:]))
+        stage.process(batch(LABELS, offset, *label(name, name == "b", time + 10)[1:]))
+    stage.release(0)
+    run.receive(stage.idle())
+    sums = [dict(zip(each["names"], each["sums"], strict=True)) for each in run.sketches]
+    assert [each["first_event_time"] for each in run.sketches] == [100, DAY + 100]
+    assert [each["realised_loss"] for each in sums] == [0, 1]
+    assert [each["loss_squared_error"] for each in sums] == [0.25**2, 0.75**2]
+    assert [each["score_squared_error"] for each in sums] == [0.25**2, 0.75**2]
     stage.close()
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import wire
-from shared.sketches import SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
+from shared.sketches import DAY, SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
 
 LAYOUT = Layout({"amount": np.array([1.0, 10.0]), "decision": code_edges(4)})
 
@@ -87,6 +87,33 @@ def test_a_batch_over_many_seconds_gives_a_sketch_for_each_but_the_last():
 
 def test_a_longer_span_gives_fewer_sketches():
     assert len(records(sketcher(2).add(traffic(range(10), [ms * 500 for ms in range(10)]), "m1"))) == 2
+
+
+def test_the_sums_of_a_sketch_are_of_the_defined_values():
+    sketches = sketcher()
+    sketches.add(traffic([0, 1, 2], [0, 0, 0], amounts=[1.5, np.nan, 2.0]), "m1")
+    assert records(sketches.release(0))[0]["sums"] == [3.5, 3.0]
+    sketches.add(traffic([3], [0]), "m1")
+    assert records(sketches.release(0))[0]["sums"] == [5.0, 1.0]
+
+
+def test_a_sketch_is_of_one_day_of_event_time_and_a_late_record_counts_in_the_open_one():
+    sketches = sketcher()
+    rows = traffic([0, 1, 2, 3], [0, 0, 0, 0])
+    days = np.array([DAY - 1, DAY, DAY - 2, DAY + 5])
+    assert [each["count"] for each in records(sketches.add(rows._replace(event_times=days), "m1"))] == [1]
+    (open_day,) = records(sketches.release(0))
+    assert (open_day["first_offset"], open_day["count"], open_day["last_event_time"]) == (1, 3, DAY + 5)
+
+
+def test_an_open_sketch_of_an_earlier_second_expires():
+    sketches = sketcher()
+    assert sketches.is_empty
+    sketches.add(traffic([0], [5_000]), "m1")
+    assert sketches.expire(0, 5_999) == []
+    assert not sketches.is_empty
+    assert records(sketches.expire(0, 6_000))[0]["count"] == 1
+    assert sketches.is_empty
 
 
 def test_a_broker_clock_that_goes_back_closes_nothing():
