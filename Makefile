@@ -23,7 +23,7 @@ accuracy: setup ## DATA=file: check features and models on the Handbook's data t
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
-bench: setup ## latency at 5,000 payments/s beside four bare hops
+bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 	@$(RUN) python -m tests.bench.latency
 
 test: setup ## run all tests, real Kafka and Redis included
@@ -37,4 +37,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench accuracy accuracy-early test check lint format
+.PHONY: help setup demo up down bench-latency accuracy accuracy-early test check lint format

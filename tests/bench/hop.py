@@ -1,17 +1,27 @@
-"""One bare hop: consume and produce with the clients of the services, and nothing between."""
+"""Bare hops: consume and produce with the clients of the services, and nothing between."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import TopicPartition
+from confluent_kafka.cimpl import NewTopic
 
+from deploy.local import processes
+from deploy.local.stack import ONE_THREAD
+from deploy.local.variables import variables
 from shared.settings import Settings
 from shared.stream import clients
 
+HOPS = 4
 PARTITIONS = 4
 POLL_SECONDS = 0.05
+ANSWER_SECONDS = 10.0
 
 
 def main(source: str, target: str) -> None:
@@ -30,6 +40,35 @@ def main(source: str, target: str) -> None:
             for each in (first, *consumer.consume(settings.stream.max_batch - 1, 0))
         ]
         producer.produce_batch(target, records)
+
+
+def names(hops: int = HOPS) -> list[str]:
+    """Return the topics of hops in a row: of the first's input, then of each output."""
+    return [f"bare.{number}" for number in range(hops + 1)]
+
+
+@contextmanager
+def running(settings: Settings, folder: Path, hops: int = HOPS) -> Iterator[dict[str, processes.Child]]:
+    """Run hops in a row, one process each, over topics made for them."""
+    _make_topics(settings, names(hops))
+    inherited = {**processes.environment(), **ONE_THREAD, **variables(settings)}
+    children = {}
+    try:
+        for source, target in pairwise(names(hops)):
+            command = [sys.executable, "-m", "tests.bench.hop", source, target]
+            children[target] = processes.start(command, folder / f"{target}.log", inherited)
+        yield children
+    finally:
+        for child in children.values():
+            processes.kill(child)
+
+
+def _make_topics(settings: Settings, wanted: list[str]) -> None:
+    client = clients.admin(settings)
+    config = {"message.timestamp.type": "LogAppendTime"}
+    topics = [NewTopic(name, PARTITIONS, 1, config=config) for name in wanted]
+    for future in client.create_topics(topics).values():
+        future.result(ANSWER_SECONDS)
 
 
 if __name__ == "__main__":
