@@ -25,6 +25,8 @@ FIELDS = (
     "transaction_id",
     "event_time",
     "customer_id",
+    "amount_base",
+    "channel",
     "score",
     "model_version",
     "label",
@@ -41,8 +43,9 @@ IMPLIED = "implied"
 class Examples:
     """One row a payment, ordered by event time and transaction id.
 
-    ``rows`` holds transaction_id, event_time (microseconds), customer_id, score, model_version,
-    is_fraud, is_implied; ``features`` has shape (n, k), NaN where undefined.
+    ``rows`` holds transaction_id, event_time (microseconds), customer_id, amount_base (minor units),
+    channel, score, model_version, is_fraud, is_implied, label_time (microseconds); ``features`` has
+    shape (n, k), NaN where undefined.
     """
 
     rows: pl.DataFrame
@@ -121,6 +124,8 @@ def decoded(values: Sequence[bytes], version: int) -> pl.DataFrame:
         "transaction_id",
         pl.col("event_time").cast(pl.Int64),
         "customer_id",
+        "amount_base",
+        pl.col("channel").cast(pl.String),
         "score",
         "model_version",
         is_fraud=pl.col("label").cast(pl.String) == "fraud",
@@ -143,7 +148,7 @@ def upserted(frames: Sequence[pl.DataFrame]) -> Examples:
         .sort("event_time", "transaction_id")
     )
     features = wire.feature_matrix(frame, "features") if frame.height else np.empty((0, 0), np.float32)
-    return Examples(frame.drop("features", "label_rank", "label_time"), features)
+    return Examples(frame.drop("features", "label_rank"), features)
 
 
 def _decoded(values: Sequence[bytes], version: int, topic: str) -> pl.DataFrame:

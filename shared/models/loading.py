@@ -120,7 +120,7 @@ def load(package: bytes, record: ModelRecord, trusted: TrustedKeys, definitions:
     manifest, content = verified(package, record, trusted)
     _check_features(manifest, definitions)
     medians = np.array([np.nan if each is None else each for each in manifest.medians], np.float32)
-    predictor = _predictor(manifest, content)
+    predictor = predictor_of(manifest, content)
     _check_score(predictor, len(manifest.features))
     return Model(manifest, predictor, medians)
 
@@ -138,7 +138,8 @@ def _check_features(manifest: Manifest, definitions: Definitions) -> None:
         )
 
 
-def _predictor(manifest: Manifest, content: bytes) -> Predictor:
+def predictor_of(manifest: Manifest, content: bytes) -> Predictor:
+    """Return the predictor of verified model bytes; raises ModelRefused where they are none."""
     match manifest.kind:
         case "trees":
             return _checked(manifest, _trees(manifest, content))

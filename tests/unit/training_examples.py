@@ -26,10 +26,13 @@ def made(days: int = 30, daily: int = 60, seed: int = 0, implied_until: int | No
             "transaction_id": [f"p{number:06d}" for number in range(count)],
             "event_time": times,
             "customer_id": [f"c{number}" for number in generator.integers(0, 400, count)],
+            "amount_base": generator.integers(100, 30_000, count),
+            "channel": ["unknown"] * count,
             "score": [None] * count,
             "model_version": [None] * count,
             "is_fraud": is_fraud,
             "is_implied": ~is_fraud & (times < known),
+            "label_time": times + np.where(is_fraud, 3, 7) * DAY,
         },
         schema_overrides={"score": pl.Float64, "model_version": pl.String},
     )
