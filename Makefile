@@ -26,6 +26,9 @@ accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late
 bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 	@$(RUN) python -m tests.bench.latency
 
+bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
+	@$(RUN) python -m tests.bench.stages --rounds 2
+
 test: setup ## run all tests, real Kafka and Redis included
 	$(RUN) pytest tests
 
@@ -37,4 +40,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench-latency accuracy accuracy-early test check lint format
+.PHONY: help setup demo up down bench-latency bench-stages accuracy accuracy-early test check lint format

@@ -49,8 +49,7 @@ def names(hops: int = HOPS) -> list[str]:
 
 @contextmanager
 def running(settings: Settings, folder: Path, hops: int = HOPS) -> Iterator[dict[str, processes.Child]]:
-    """Run hops in a row, one process each, over topics made for them."""
-    _make_topics(settings, names(hops))
+    """Run hops in a row over the topics of `make_topics`, one process each, from the start of the first."""
     inherited = {**processes.environment(), **ONE_THREAD, **variables(settings)}
     children = {}
     try:
@@ -63,7 +62,8 @@ def running(settings: Settings, folder: Path, hops: int = HOPS) -> Iterator[dict
             processes.kill(child)
 
 
-def _make_topics(settings: Settings, wanted: list[str]) -> None:
+def make_topics(settings: Settings, wanted: list[str]) -> None:
+    """Make topics like those of the chain."""
     client = clients.admin(settings)
     config = {"message.timestamp.type": "LogAppendTime"}
     topics = [NewTopic(name, PARTITIONS, 1, config=config) for name in wanted]

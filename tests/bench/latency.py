@@ -68,6 +68,7 @@ def main() -> int:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         publish_model(stack.settings)
+        hop.make_topics(stack.settings, hop.names())
         with hop.running(stack.settings, Path(folder)) as hops:
             routes = rounds(stack, hops, arguments)
     chain, bare = (np.concatenate(route.found) for route in routes.values())

@@ -1,12 +1,12 @@
-"""A model of the default family, quick to fit, that flags a few payments in a hundred."""
+"""A model, quick to fit, that flags a few payments in a hundred."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from services.training.fit import boosted
+from services.training.fit import FITS
 from services.training.publish import manifest_of, publish
-from services.training.recipe import Recipe
+from services.training.recipe import Family, Recipe
 from services.training.train import Trained
 from shared.features import definitions
 from shared.models import ModelRecord
@@ -17,16 +17,16 @@ HIGH_AMOUNT = 150.0
 EPOCH_OF_MODEL = 1_522_540_800_000_000
 
 
-def publish_model(settings: Settings, seed: int = 0) -> ModelRecord:
-    """Publish a champion that was fitted to random features."""
+def publish_model(settings: Settings, seed: int = 0, family: Family = "boosted") -> ModelRecord:
+    """Publish a champion of a family that was fitted to random features."""
     features = definitions()
     draw = np.random.default_rng(seed)
     matrix = draw.gamma(2.0, 30.0, (ROWS, len(features.names))).astype(np.float32)
     matrix[draw.random(matrix.shape) < 0.1] = np.nan
     is_fraud = np.nan_to_num(matrix[:, 0]) > HIGH_AMOUNT
-    fitted = boosted(matrix, is_fraud, seed)
+    fitted = FITS[family](matrix, is_fraud, seed)
     medians = np.nanmedian(matrix, axis=0).astype(np.float64)
     frauds = int(is_fraud.sum())
     trained = Trained(fitted, 1.0, medians, matrix, ROWS, frauds, "00" * 32, EPOCH_OF_MODEL)
-    manifest = manifest_of(trained, Recipe(seed=seed), {"auc_roc": None}, features)
+    manifest = manifest_of(trained, Recipe(family, seed=seed), {"auc_roc": None}, features)
     return publish(manifest, fitted.predictor.to_bytes(), "champion", settings)
