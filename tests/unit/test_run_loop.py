@@ -131,6 +131,16 @@ def test_a_record_outlived_with_care_is_not_blamed_for_another_end(world: World)
     assert sorted(set(world.names(SCORES))) == names(range(6))
 
 
+def test_ends_before_any_record_was_taken_are_no_records_doing(world: World) -> None:
+    for _ in range(2 * STARTS_BEFORE_CARE):
+        world.steps(world.start(Counting()), 1)
+    world.write(range(6))
+    loop = world.start(Counting())
+    world.steps(loop, 1)
+    assert not loop.marker.is_careful
+    assert loop.stage.sizes == [6]  # type: ignore[attr-defined]
+
+
 def test_rebalances_without_a_crash_do_not_count_as_starts(world: World) -> None:
     loop = world.start(Counting())
     for _ in range(2 * STARTS_BEFORE_CARE):
