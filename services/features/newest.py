@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from shared.features.arena import Array, WarmMemory, enlarged
 from shared.features.blocks import Ints
-from shared.features.kernels import NEVER
+from shared.features.plan import NEVER
 
 REWRITTEN_AT_ONCE = 2000  # rows handed on in one call after a loss: well under a millisecond
 MOST_WAITING = 512  # batches; more wait only while the log is read again in silence

@@ -11,7 +11,7 @@ import polars as pl
 from services.features.newest import NewestRows
 from shared import wire
 from shared.features import Entity, FeatureSet, WindowState
-from shared.features.blocks import Ints
+from shared.features.blocks import Ints, Rows
 from shared.features.windows import alive
 from shared.stream import Arrays, Batch, Input, Outgoing, Stage
 
@@ -32,6 +32,7 @@ class FeaturesStage(Stage):
         self.inputs: Sequence[Input] = [Input(entity.input)]
         if entity.outcomes is not None:
             self.inputs = [Input(entity.outcomes, "facts"), Input(entity.input)]
+        self._block = _block(features, entity)
         _compile(features, entity)
 
     def process(self, batch: Batch) -> list[Outgoing]:
@@ -59,7 +60,7 @@ class FeaturesStage(Stage):
         return matrix
 
     def _learn(self, batch: Batch) -> None:
-        outcomes = batch.columns(["transaction_id", "event_time", "label_time", "label"])
+        outcomes = batch.columns(["transaction_id", "event_time", "label_time", "label", *self._block])
         labels = outcomes["label"].cast(pl.String) == FRAUD
         columns = [
             outcomes["event_time"].to_physical(),
@@ -67,10 +68,23 @@ class FeaturesStage(Stage):
             labels.cast(pl.Int64),
         ]
         rows_of: Ints = np.stack([column.to_numpy() for column in columns], axis=1)
+        carried = self._carried(outcomes)
         for partition, rows in _by_partition(batch.partitions):
             state = self._state(partition)
             numbers = state.index.numbers([batch.keys[row] for row in rows.tolist()])
-            state.learn(numbers, outcomes["transaction_id"].gather(rows).to_list(), rows_of[rows])
+            ids = outcomes["transaction_id"].gather(rows).to_list()
+            state.learn(numbers, ids, rows_of[rows], carried[rows])
+
+    def _carried(self, outcomes: pl.DataFrame) -> Rows:
+        if self._entity.carried is None:
+            return np.full(outcomes.height, np.nan, np.float32)
+        block, version = self._block
+        _, column = self._features.place(self._entity.carried)
+        # Of other definitions the column would be another feature: unknown.
+        is_ours = pl.col(version) == self._features.version
+        value = pl.when(is_ours).then(pl.col(block).list.get(column, null_on_oob=True))
+        values = outcomes.select(value.fill_null(np.nan).cast(pl.Float32)).to_series().to_numpy()
+        return np.ascontiguousarray(values)
 
     def restore(self, partition: int, arrays: Arrays | None) -> None:
         """Take over a partition.
@@ -126,10 +140,18 @@ def _by_partition(partitions: npt.NDArray[np.int32]) -> list[tuple[int, npt.NDAr
     return [(each, np.flatnonzero(partitions == each)) for each in sorted(set(partitions.tolist()))]
 
 
+def _block(features: FeatureSet, entity: Entity) -> tuple[str, ...]:
+    """Return the fields of an outcome that hold the feature which it carries, and its version."""
+    if entity.carried is None:
+        return ()
+    name = f"{features.place(entity.carried)[0].name}_features"
+    return name, f"{name}_version"
+
+
 def _compile(features: FeatureSet, entity: Entity) -> None:
     # The first call of a kernel compiles it or loads it from numba's cache: not while payments wait.
     state = WindowState(features, entity, reserved=64)
     none = np.zeros(0, np.int64)
-    state.learn(none, [], np.zeros((0, 3), np.int64))
+    state.learn(none, [], np.zeros((0, 3), np.int64), np.zeros(0, np.float32))
     state.advance(none, none, none, none.astype(np.int32))
     state.restore(state.snapshot())

@@ -11,6 +11,8 @@ from shared import wire
 from shared.stream import Outgoing
 
 IMPLIED, EXPLICIT = 0, 1
+CARRIED = ("transaction_id", "terminal_id", "customer_features", "customer_features_version")
+"""What an outcome takes over from the payment that was scored."""
 
 
 @dataclass(slots=True)
@@ -63,22 +65,18 @@ def joined(join: Join) -> list[Outgoing]:
 
 
 def _outcomes(found: list[tuple[int, Score, Version]]) -> Outgoing:
-    columns = ["transaction_id", "terminal_id"]
-    payments = wire.decode_columns([score.value for _, score, _ in found], columns)
+    payments = wire.decode_columns([score.value for _, score, _ in found], CARRIED)
     keys, values = [], []
-    for (partition, score, version), (transaction_id, terminal_id) in zip(
-        found, payments.iter_rows(), strict=True
-    ):
+    for (partition, score, version), payment in zip(found, payments.iter_rows(named=True), strict=True):
         record = {
+            **payment,
             "source": wire.source_bytes(partition, version.offset),
-            "transaction_id": transaction_id,
-            "terminal_id": terminal_id,
             "event_time": score.event_time,
             "label": "fraud" if version.is_fraud else "genuine",
             "label_time": version.label_time,
             "origin": version.origin,
         }
-        keys.append(terminal_id.encode())
+        keys.append(payment["terminal_id"].encode())
         values.append(wire.encode("outcomes.terminal.v1", record))
     return Outgoing("outcomes.terminal.v1", keys, values)
 

@@ -21,7 +21,7 @@ FEW_SLOTS = 1 << 14  # below this gaps do not matter
 class Arena:
     """Blocks that grow."""
 
-    def __init__(self, columns: int, has_ratios: bool, reserved: int = RESERVED_SLOTS) -> None:
+    def __init__(self, columns: int, has_values: bool, reserved: int = RESERVED_SLOTS) -> None:
         free = np.full(blocks.CLASSES + 2, -1, np.int64)
         free[blocks.CLASSES :] = 0
         self.blocks = Blocks(
@@ -29,7 +29,7 @@ class Arena:
             length=np.zeros(RESERVED_ENTITIES, np.int32),
             size=np.zeros(RESERVED_ENTITIES, np.int8),
             slots=np.zeros((reserved, columns), np.int64),
-            ratios=np.zeros(reserved if has_ratios else 0, np.float32),
+            values=np.zeros(reserved if has_values else 0, np.float32),
             free=free,
         )
 
@@ -45,8 +45,8 @@ class Arena:
         """Make sure that the arena has at least so many slots."""
         now = self.blocks
         if slots > len(now.slots):
-            ratios = enlarged(now.ratios, slots) if len(now.ratios) else now.ratios
-            self.blocks = now._replace(slots=enlarged(now.slots, slots), ratios=ratios)
+            values = enlarged(now.values, slots) if len(now.values) else now.values
+            self.blocks = now._replace(slots=enlarged(now.slots, slots), values=values)
 
     def enlarge(self) -> None:
         """Make room after a block found none."""
@@ -73,24 +73,24 @@ class Arena:
     @property
     def used_bytes(self) -> int:
         """Bytes of the arena and its entities that were ever written."""
-        row = self.blocks.slots.strides[0] + (4 if len(self.blocks.ratios) else 0)
+        row = self.blocks.slots.strides[0] + (4 if len(self.blocks.values) else 0)
         return int(self.blocks.free[blocks.TOP]) * row + int((self.blocks.size > 0).sum()) * 13
 
     def pack(self, entities: int, cutoff: int, memory: WarmMemory, name: str) -> dict[str, Array]:
         """Return the rows after ``cutoff``, one entity after the other, with the number of each."""
         most = int(self.blocks.length[:entities].sum())
         slots = memory.room(f"{name}_rows", most, self.blocks.slots)
-        ratios = memory.room(f"{name}_ratios", most if len(self.blocks.ratios) else 0, self.blocks.ratios)
+        values = memory.room(f"{name}_values", most if len(self.blocks.values) else 0, self.blocks.values)
         counts = memory.room(f"{name}_counts", entities, self.blocks.length)
-        kept = blocks.pack(self.blocks, cutoff, slots, ratios, counts)
-        return {f"{name}_rows": slots[:kept], f"{name}_ratios": ratios[:kept], f"{name}_counts": counts}
+        kept = blocks.pack(self.blocks, cutoff, slots, values, counts)
+        return {f"{name}_rows": slots[:kept], f"{name}_values": values[:kept], f"{name}_counts": counts}
 
     def unpack(self, arrays: Mapping[str, Array], alive: npt.NDArray[np.bool_], name: str) -> None:
         """Take over the packed rows of the entities that are alive, in an arena that is empty."""
         counts = np.ascontiguousarray(arrays[f"{name}_counts"][alive])
         self.hold(len(counts))
         self.reserve(2 * len(arrays[f"{name}_rows"]) + blocks.SMALLEST_BLOCK)
-        blocks.unpack(self.blocks, arrays[f"{name}_rows"], arrays[f"{name}_ratios"], counts)
+        blocks.unpack(self.blocks, arrays[f"{name}_rows"], arrays[f"{name}_values"], counts)
 
 
 class WarmMemory:

@@ -25,13 +25,16 @@ WORTH_KEEPING = 8  # a full block stays as it is when an eighth of it has expire
 
 
 class Blocks(NamedTuple):
-    """Rows of entities: ``start``, ``length`` and size class (0: no block) of each entity's block."""
+    """Rows of entities: ``start``, ``length`` and size class (0: no block) of each entity's block.
+
+    ``values`` holds one number a row, or nothing.
+    """
 
     start: Ints
     length: npt.NDArray[np.int32]
     size: npt.NDArray[np.int8]
     slots: Ints
-    ratios: Rows
+    values: Rows
     free: Ints
 
 
@@ -63,9 +66,9 @@ def move(blocks: Blocks, source: int, target: int, count: int) -> None:
     for i in range(count):
         for column in range(blocks.slots.shape[1]):
             blocks.slots[target + i, column] = blocks.slots[source + i, column]
-    if len(blocks.ratios):
+    if len(blocks.values):
         for i in range(count):
-            blocks.ratios[target + i] = blocks.ratios[source + i]
+            blocks.values[target + i] = blocks.values[source + i]
 
 
 @numba.njit(cache=True)
@@ -126,8 +129,8 @@ def open_row(blocks: Blocks, entity: int, at: int) -> Any:
     for i in range(start + length, start + at, -1):
         for column in range(blocks.slots.shape[1]):
             blocks.slots[i, column] = blocks.slots[i - 1, column]
-        if len(blocks.ratios):
-            blocks.ratios[i] = blocks.ratios[i - 1]
+        if len(blocks.values):
+            blocks.values[i] = blocks.values[i - 1]
     blocks.length[entity] = length + 1
     return start + at
 
@@ -146,7 +149,7 @@ def slide(blocks: Blocks, order: Ints) -> None:
 
 
 @numba.njit(cache=True)
-def pack(blocks: Blocks, cutoff: int, slots: Ints, ratios: Rows, counts: Ints) -> Any:
+def pack(blocks: Blocks, cutoff: int, slots: Ints, values: Rows, counts: Ints) -> Any:
     """Copy the rows after ``cutoff`` one entity after the other; return their number.
 
     An entity that has none left gives its block back.
@@ -161,8 +164,8 @@ def pack(blocks: Blocks, cutoff: int, slots: Ints, ratios: Rows, counts: Ints) -
                 slots[top + i, column] = blocks.slots[start + first + i, column]
             if base:
                 slots[top + i, SUM] -= base
-            if len(blocks.ratios):
-                ratios[top + i] = blocks.ratios[start + first + i]
+            if len(blocks.values):
+                values[top + i] = blocks.values[start + first + i]
         if kept == 0:
             give_back(blocks, entity)
             blocks.length[entity] = 0
@@ -172,7 +175,7 @@ def pack(blocks: Blocks, cutoff: int, slots: Ints, ratios: Rows, counts: Ints) -
 
 
 @numba.njit(cache=True)
-def unpack(blocks: Blocks, slots: Ints, ratios: Rows, counts: Ints) -> None:
+def unpack(blocks: Blocks, slots: Ints, values: Rows, counts: Ints) -> None:
     """Lay out packed rows as blocks; the arena must have room for them."""
     top = 0
     for entity in range(len(counts)):
@@ -183,6 +186,6 @@ def unpack(blocks: Blocks, slots: Ints, ratios: Rows, counts: Ints) -> None:
         start = _take_block(blocks, size) if size > 0 else 0
         blocks.start[entity], blocks.length[entity], blocks.size[entity] = start, count, size
         blocks.slots[start : start + count] = slots[top : top + count]
-        if len(blocks.ratios):
-            blocks.ratios[start : start + count] = ratios[top : top + count]
+        if len(blocks.values):
+            blocks.values[start : start + count] = values[top : top + count]
         top += count

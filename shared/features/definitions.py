@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 import schemas
-from shared.features import kernels
+from shared.features import plan
 
-DAY = kernels.DAY
+DAY = plan.DAY
 Edges = npt.NDArray[np.float64]
 
 
@@ -32,22 +32,23 @@ class Kind:
 
 
 KINDS = {
-    "amount": Kind(kernels.AMOUNT, bins="amounts"),
-    "weekend": Kind(kernels.WEEKEND, bins="flags"),
-    "night": Kind(kernels.NIGHT, ("last_hour",), bins="flags"),
-    "count": Kind(kernels.COUNT, ("window_days",), bins="counts"),
-    "mean_amount": Kind(kernels.MEAN_AMOUNT, ("window_days",), ("amounts",), "amounts"),
-    "risk": Kind(kernels.RISK, ("window_days",), ("outcomes",), "shares"),
-    "habit_amount": Kind(kernels.HABIT_AMOUNT, ("window_days",), ("amounts",), "amounts"),
-    "habit_ratio": Kind(kernels.HABIT_RATIO, (), ("amounts", "habit"), "ratios"),
-    "habit_ratio_max": Kind(kernels.HABIT_RATIO_MAX, ("window_days",), ("amounts", "habit"), "ratios"),
-    "habit_above": Kind(kernels.HABIT_ABOVE, ("window_days", "threshold"), ("amounts", "habit"), "counts"),
-    "last_label": Kind(kernels.LAST_LABEL, (), ("outcomes", "history"), "flags"),
-    "fraud_run": Kind(kernels.FRAUD_RUN, (), ("outcomes", "history"), "counts"),
-    "fraud_run_days": Kind(kernels.FRAUD_RUN_DAYS, (), ("outcomes", "history"), "days"),
-    "days_since_genuine": Kind(kernels.DAYS_SINCE_GENUINE, (), ("outcomes", "history"), "days"),
-    "days_since_fraud": Kind(kernels.DAYS_SINCE_FRAUD, (), ("outcomes", "history"), "days"),
-    "fraud_share": Kind(kernels.FRAUD_SHARE, ("window_days",), ("outcomes",), "shares"),
+    "amount": Kind(plan.AMOUNT, bins="amounts"),
+    "weekend": Kind(plan.WEEKEND, bins="flags"),
+    "night": Kind(plan.NIGHT, ("last_hour",), bins="flags"),
+    "count": Kind(plan.COUNT, ("window_days",), bins="counts"),
+    "mean_amount": Kind(plan.MEAN_AMOUNT, ("window_days",), ("amounts",), "amounts"),
+    "risk": Kind(plan.RISK, ("window_days",), ("outcomes",), "shares"),
+    "habit_amount": Kind(plan.HABIT_AMOUNT, ("window_days",), ("amounts",), "amounts"),
+    "habit_ratio": Kind(plan.HABIT_RATIO, (), ("amounts", "habit"), "ratios"),
+    "habit_ratio_max": Kind(plan.HABIT_RATIO_MAX, ("window_days",), ("amounts", "habit"), "ratios"),
+    "habit_above": Kind(plan.HABIT_ABOVE, ("window_days", "threshold"), ("amounts", "habit"), "counts"),
+    "last_label": Kind(plan.LAST_LABEL, (), ("outcomes", "history"), "flags"),
+    "fraud_run": Kind(plan.FRAUD_RUN, (), ("outcomes", "history"), "counts"),
+    "fraud_run_days": Kind(plan.FRAUD_RUN_DAYS, (), ("outcomes", "history"), "days"),
+    "days_since_genuine": Kind(plan.DAYS_SINCE_GENUINE, (), ("outcomes", "history"), "days"),
+    "days_since_fraud": Kind(plan.DAYS_SINCE_FRAUD, (), ("outcomes", "history"), "days"),
+    "fraud_share": Kind(plan.FRAUD_SHARE, ("window_days",), ("outcomes",), "shares"),
+    "fraud_least": Kind(plan.FRAUD_LEAST, ("window_days", "of"), ("outcomes", "carried")),
 }
 BINS: dict[str, tuple[float, ...]] = {
     "flags": (0.5,),
@@ -59,12 +60,15 @@ BINS: dict[str, tuple[float, ...]] = {
 }
 """Edges by family, chosen once so that summaries made at any time can be added up."""
 ENTITY_KEYS = {"name", "key", "input", "outcomes", "output", "output_key", "features"}
-FEATURE_KEYS = {"name", "kind", "handbook", "window_days", "delay_days", "threshold", "last_hour"}
+FEATURE_KEYS = {"name", "kind", "handbook", "window_days", "delay_days", "threshold", "last_hour", "of"}
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature; ``window`` and ``delay`` in microseconds, ``number`` its threshold or last hour."""
+    """One feature; ``window`` and ``delay`` in microseconds, ``number`` its threshold or last hour.
+
+    ``of`` names the feature of an earlier entity whose values at labelled payments it looks at.
+    """
 
     name: str
     kind: str
@@ -72,6 +76,7 @@ class Feature:
     delay: int
     number: float
     is_handbook: bool
+    of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ class Entity:
     def names(self) -> tuple[str, ...]:
         """The features' names in the order of their columns."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def carried(self) -> str | None:
+        """The name of the earlier feature that outcomes must carry; None when none."""
+        return next((feature.of for feature in self.features if feature.of), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +126,14 @@ class FeatureSet:
     @property
     def bins(self) -> dict[str, Edges]:
         """Edges of each feature's histogram: n edges make n + 1 bins, ``edge <= value`` goes right."""
-        features = [feature for entity in self.entities for feature in entity.features]
-        return {each.name: np.array(BINS[KINDS[each.kind].bins], np.float64) for each in features}
+        features = {feature.name: feature for entity in self.entities for feature in entity.features}
+        kinds = {name: KINDS[features[each.of or name].kind] for name, each in features.items()}
+        return {name: np.array(BINS[kind.bins], np.float64) for name, kind in kinds.items()}
+
+    def place(self, name: str) -> tuple[Entity, int]:
+        """Return the entity of a feature and its column there; the name must be one of ``names``."""
+        entity = next(entity for entity in self.entities if name in entity.names)
+        return entity, entity.names.index(name)
 
     def entity(self, name: str) -> Entity:
         """Return an entity by name.
@@ -153,8 +169,11 @@ def feature_set(content: Mapping[str, Any], rates: Mapping[str, Any]) -> Feature
     days = {name: content[f"{name}_days"] * DAY for name in ("label_lag", "horizon", "history")}
     result = FeatureSet(int(content["version"]), unit=10**digits, entities=entities, **days)
     _check_names(result.names)
+    before: tuple[str, ...] = ()
     for entity in entities:
         _check_windows(entity, result)
+        _check_carried(entity, before)
+        before += entity.names
     return result
 
 
@@ -189,7 +208,8 @@ def _feature(table: Mapping[str, Any]) -> Feature:
     if window < 0 or delay < 0 or ("window_days" in table and window == 0):
         raise DefinitionError(f"feature {name}: window_days must be above 0 and delay_days not below")
     number = float(table.get("threshold", table.get("last_hour", 0)))
-    return Feature(name, kind, int(window), int(delay), number, bool(table.get("handbook", False)))
+    is_handbook = bool(table.get("handbook", False))
+    return Feature(name, kind, int(window), int(delay), number, is_handbook, table.get("of"))
 
 
 def _check_keys(table: Mapping[str, Any], known: set[str], what: str) -> None:
@@ -210,3 +230,17 @@ def _check_windows(entity: Entity, features: FeatureSet) -> None:
         if back > features.history:
             days = f"{back / DAY:g} days, history_days is {features.history / DAY:g}"
             raise DefinitionError(f"feature {feature.name} looks back {days}")
+
+
+def _check_carried(entity: Entity, before: tuple[str, ...]) -> None:
+    for feature in entity.features:
+        if feature.of is not None and feature.of not in before:
+            known = ", ".join(before) or "none"
+            raise DefinitionError(
+                f"feature {feature.name} looks at {feature.of}, which is none of the entities before: {known}"
+            )
+        if feature.of is not None and feature.of != entity.carried:
+            raise DefinitionError(
+                f"feature {feature.name} looks at {feature.of}, another of its entity at {entity.carried}; "
+                "outcomes carry one"
+            )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from shared.features.blocks import (
-    ID,
     LABEL,
-    LABEL_TIME,
     SUM,
     TIME,
     Blocks,
@@ -21,58 +18,32 @@ from shared.features.blocks import (
     open_row,
     upper_bound,
 )
+from shared.features.known import counted_frauds, known_labels, label_feature
+from shared.features.plan import (
+    AMOUNT,
+    COUNT,
+    DAY,
+    FIRST_WEEKDAY,
+    HABIT_ABOVE,
+    HABIT_AMOUNT,
+    HABIT_RATIO,
+    HOUR,
+    LAST_LABEL,
+    MEAN_AMOUNT,
+    NEVER,
+    NIGHT,
+    RISK,
+    SATURDAY,
+    WEEKEND,
+    Known,
+    Outcomes,
+    Payments,
+    Plan,
+    State,
+)
 
-Floats = npt.NDArray[np.float64]
-
-# Numba's cache of this file does not see changes of blocks.py: an edit there must be an edit here.
-BLOCKS_DIGEST = "fbd240b8c452a52e"
-NEVER, HOUR, DAY = np.iinfo(np.int64).min, 3_600_000_000, 86_400_000_000
-FIRST_WEEKDAY, SATURDAY = 3, 5  # 1970-01-01 was a Thursday; Monday is 0
-(
-    AMOUNT, WEEKEND, NIGHT, COUNT, MEAN_AMOUNT, RISK,
-    HABIT_AMOUNT, HABIT_RATIO, HABIT_RATIO_MAX, HABIT_ABOVE,
-    LAST_LABEL, FRAUD_RUN, FRAUD_RUN_DAYS, DAYS_SINCE_GENUINE, DAYS_SINCE_FRAUD, FRAUD_SHARE,
-) = range(16)  # fmt: skip
-
-
-class State(NamedTuple):
-    """Payments (TIME, and SUM up to and with the row) and outcomes of each entity."""
-
-    payments: Blocks
-    outcomes: Blocks
-
-
-class Plan(NamedTuple):
-    """What to compute: one element a feature, then what they share; times in microseconds."""
-
-    kind: Ints
-    window: Ints
-    delay: Ints
-    number: Floats
-    habit_window: int
-    habit_delay: int
-    label_lag: int
-    horizon: int
-    history: int
-    unit: float
-
-
-class Payments(NamedTuple):
-    """A batch: dense entity, event time, amount; rows up to ``cutoff`` may be forgotten."""
-
-    entity: Ints
-    time: Ints
-    amount: Ints
-    cutoff: int
-
-
-class Known(NamedTuple):
-    """The labels of an entity's payments that count at one time; NEVER where there is none."""
-
-    genuine: int
-    fraud: int
-    run: int
-    run_first: int
+# Numba's cache of this file does not see changes of these: an edit there must be an edit here.
+BLOCKS_DIGEST, PLAN_DIGEST, KNOWN_DIGEST = "97e515c94fa2ed9d", "2766bc5f1f237c49", "d105a4553778a813"
 
 
 @numba.njit(cache=True)
@@ -89,7 +60,7 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
             return row
         entity, time, amount = batch.entity[row], batch.time[row], batch.amount[row]
         if has_labels:
-            known = _known(state, plan, entity, time)
+            known = known_labels(state, plan, entity, time)
         for feature in range(len(plan.kind)):
             kind = plan.kind[feature]
             if kind <= NIGHT:
@@ -98,19 +69,18 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
                 out[row, feature] = _window(state, plan, feature, entity, time)
             elif kind <= HABIT_ABOVE:
                 out[row, feature] = _habit(state.payments, plan, feature, entity, at)
-            elif kind == FRAUD_SHARE:
-                out[row, feature] = _share(state, plan, feature, entity, time)
             else:
-                out[row, feature] = _label(kind, known, time)
+                out[row, feature] = label_feature(state, plan, feature, entity, time, known)
     return len(batch.entity)
 
 
 @numba.njit(cache=True)
-def learn(outcomes: Blocks, entities: Ints, rows: Ints, cutoff: int, first: int) -> Any:
-    """Upsert outcomes (TIME, ID, LABEL_TIME, LABEL) from row ``first`` on; return the rows done."""
-    for row in range(first, len(entities)):
-        entity = entities[row]
-        if not make_room(outcomes, entity, cutoff):
+def learn(outcomes: Blocks, batch: Outcomes, first: int) -> Any:
+    """Upsert outcomes from row ``first`` on; return the rows done."""
+    rows = batch.rows
+    for row in range(first, len(batch.entity)):
+        entity = batch.entity[row]
+        if not make_room(outcomes, entity, batch.cutoff):
             return row
         at, start = outcomes.length[entity], outcomes.start[entity]
         order = 1
@@ -122,7 +92,9 @@ def learn(outcomes: Blocks, entities: Ints, rows: Ints, cutoff: int, first: int)
         if at == 0 or order != 0:
             slot = open_row(outcomes, entity, at)
             outcomes.slots[slot] = rows[row]
-    return len(entities)
+            if len(outcomes.values):
+                outcomes.values[slot] = batch.carried[row]
+    return len(batch.entity)
 
 
 @numba.njit(cache=True)
@@ -145,9 +117,9 @@ def _add(payments: Blocks, plan: Plan, batch: Payments, row: int) -> Any:
         payments.slots[slot, SUM] = payments.slots[slot - 1, SUM] if at else 0
         for later in range(slot, payments.start[entity] + payments.length[entity]):
             payments.slots[later, SUM] += batch.amount[row]
-    if len(payments.ratios):
+    if len(payments.values):
         count, total = _count_and_sum(payments, entity, time - plan.habit_delay, plan.habit_window)
-        payments.ratios[slot] = batch.amount[row] * count / total if total else np.nan
+        payments.values[slot] = batch.amount[row] * count / total if total else np.nan
     return at
 
 
@@ -181,7 +153,7 @@ def _window(state: State, plan: Plan, feature: int, entity: int, time: int) -> A
         return 0.0
     if kind == MEAN_AMOUNT:
         return total / count / plan.unit
-    return _frauds(state.outcomes, entity, time - plan.label_lag, end - window, end) / count
+    return counted_frauds(state.outcomes, entity, time - plan.label_lag, end - window, end) / count
 
 
 @numba.njit(cache=True)
@@ -189,7 +161,7 @@ def _habit(payments: Blocks, plan: Plan, feature: int, entity: int, at: int) -> 
     start, kind = payments.start[entity], plan.kind[feature]
     time = payments.slots[start + at, TIME]
     if kind == HABIT_RATIO:
-        return float(payments.ratios[start + at])
+        return float(payments.values[start + at])
     if kind == HABIT_AMOUNT:
         count, total = _count_and_sum(payments, entity, time - plan.habit_delay, plan.habit_window)
         return total / count / plan.unit if count else np.nan
@@ -197,94 +169,10 @@ def _habit(payments: Blocks, plan: Plan, feature: int, entity: int, at: int) -> 
     if kind == HABIT_ABOVE:
         above = 0
         for slot in range(low, start + at):
-            above += payments.ratios[slot] > plan.number[feature]
+            above += payments.values[slot] > plan.number[feature]
         return float(above)
     highest = np.nan
     for slot in range(low, start + at):
-        if not payments.ratios[slot] <= highest and not np.isnan(payments.ratios[slot]):
-            highest = float(payments.ratios[slot])
+        if not payments.values[slot] <= highest and not np.isnan(payments.values[slot]):
+            highest = float(payments.values[slot])
     return highest
-
-
-@numba.njit(cache=True)
-def _effective(outcomes: Blocks, entity: int, last: int, counted: int) -> Any:
-    start = outcomes.start[entity]
-    time, payment = outcomes.slots[start + last, TIME], outcomes.slots[start + last, ID]
-    label, i = -1, last
-    while i >= 0 and outcomes.slots[start + i, TIME] == time and outcomes.slots[start + i, ID] == payment:
-        if label < 0 and outcomes.slots[start + i, LABEL_TIME] <= counted:
-            label = outcomes.slots[start + i, LABEL]
-        i -= 1
-    return i, time, label
-
-
-@numba.njit(cache=True)
-def _frauds(outcomes: Blocks, entity: int, counted: int, low: int, high: int) -> Any:
-    frauds = 0
-    i = upper_bound(outcomes, entity, high) - 1
-    while i >= 0 and outcomes.slots[outcomes.start[entity] + i, TIME] > low:
-        i, _, label = _effective(outcomes, entity, i, counted)
-        frauds += label == 1
-    return frauds
-
-
-@numba.njit(cache=True)
-def _share(state: State, plan: Plan, feature: int, entity: int, time: int) -> Any:
-    outcomes, counted = state.outcomes, time - plan.label_lag
-    low, implied = time - plan.window[feature], counted - plan.horizon
-    before, until = upper_bound(state.payments, entity, low), upper_bound(state.payments, entity, implied)
-    frauds, labelled = 0, max(0, until - before)
-    i = upper_bound(outcomes, entity, time) - 1
-    while i >= 0 and outcomes.slots[outcomes.start[entity] + i, TIME] > low:
-        i, happened, label = _effective(outcomes, entity, i, counted)
-        frauds += label == 1
-        labelled += label >= 0 and happened > implied
-    return frauds / labelled if labelled else np.nan
-
-
-@numba.njit(cache=True)
-def _known(state: State, plan: Plan, entity: int, time: int) -> Any:
-    outcomes, counted = state.outcomes, time - plan.label_lag
-    oldest, implied = time - plan.history, counted - plan.horizon
-    genuine = _implied_genuine(state, plan, entity, time)
-    fraud, run, run_first = NEVER, 0, NEVER
-    i = upper_bound(outcomes, entity, time) - 1
-    while i >= 0 and outcomes.slots[outcomes.start[entity] + i, TIME] > oldest:
-        i, happened, label = _effective(outcomes, entity, i, counted)
-        if label == 0 and happened > implied:
-            genuine = max(genuine, happened)
-        if label == 1:
-            fraud = max(fraud, happened)
-        if label == 1 and happened >= genuine:
-            run, run_first = run + 1, happened
-    return Known(genuine, fraud, run, run_first)
-
-
-@numba.njit(cache=True)
-def _implied_genuine(state: State, plan: Plan, entity: int, time: int) -> Any:
-    payments, counted = state.payments, time - plan.label_lag
-    end, oldest = counted - plan.horizon, time - plan.history
-    i, start = upper_bound(payments, entity, end) - 1, payments.start[entity]
-    while i >= 0 and payments.slots[start + i, TIME] > oldest:
-        happened = payments.slots[start + i, TIME]
-        before = upper_bound(payments, entity, happened - 1)
-        if i + 1 - before > _frauds(state.outcomes, entity, counted, happened - 1, happened):
-            return happened
-        i = before - 1
-    return NEVER
-
-
-@numba.njit(cache=True)
-def _label(kind: int, known: Known, time: int) -> Any:
-    is_known = known.run > 0 or known.genuine > NEVER
-    if kind == FRAUD_RUN:
-        return float(known.run)
-    if kind == LAST_LABEL and is_known:
-        return 1.0 if known.run > 0 else 0.0
-    if kind == FRAUD_RUN_DAYS:
-        return (time - known.run_first) / DAY if known.run > 0 else 0.0
-    if kind == DAYS_SINCE_GENUINE and known.genuine > NEVER:
-        return (time - known.genuine) / DAY
-    if kind == DAYS_SINCE_FRAUD and known.fraud > NEVER:
-        return (time - known.fraud) / DAY
-    return np.nan

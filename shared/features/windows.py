@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from shared.features import kernels
+from shared.features import kernels, plan
 from shared.features.arena import RESERVED_SLOTS, Arena, Array, WarmMemory, enlarged
 from shared.features.blocks import ID, LABEL, LABEL_TIME, SUMMED, TIME, Ints, Rows
 from shared.features.definitions import DAY, KINDS, Entity, FeatureSet
@@ -47,9 +47,9 @@ class WindowState:
         if "history" in needs:
             self._lookback = features.history
         self._payments = Arena(SUMMED if "amounts" in needs else 1, "habit" in needs, reserved)
-        self._outcomes = Arena(OUTCOME_COLUMNS, False, reserved)
-        self._watermarks = np.full(1, kernels.NEVER)
-        self._cutoff = kernels.NEVER
+        self._outcomes = Arena(OUTCOME_COLUMNS, "carried" in needs, reserved)
+        self._watermarks = np.full(1, plan.NEVER)
+        self._cutoff = plan.NEVER
         self._memory = WarmMemory()
 
     def advance(self, numbers: Ints, times: Ints, amounts: Ints, upstream: npt.NDArray[np.int32]) -> Rows:
@@ -71,10 +71,10 @@ class WindowState:
         """
         self._hold()
         out = np.empty((len(numbers), len(self._plan.kind)), np.float32)
-        batch = kernels.Payments(numbers, times, amounts, self._cutoff)
+        batch = plan.Payments(numbers, times, amounts, self._cutoff)
         done = 0
         while True:
-            state = kernels.State(self._payments.blocks, self._outcomes.blocks)
+            state = plan.State(self._payments.blocks, self._outcomes.blocks)
             done = kernels.advance(state, self._plan, batch, done, out)
             if done == len(numbers):
                 break
@@ -83,7 +83,7 @@ class WindowState:
         self._payments.tidy()
         return out
 
-    def learn(self, numbers: Ints, payment_ids: Sequence[str], outcomes: Ints) -> None:
+    def learn(self, numbers: Ints, payment_ids: Sequence[str], outcomes: Ints, carried: Rows) -> None:
         """Upsert explicit labels; the same one again changes nothing.
 
         Parameters
@@ -94,15 +94,15 @@ class WindowState:
             Transaction ids, one a row.
         outcomes
             Event time, label_time and label (1 fraud, 0 genuine), shape (n, 3).
+        carried
+            The payments' values of the entity's ``carried`` feature, NaN where unknown, shape (n,).
         """
         self._hold()
         rows = np.empty((len(numbers), OUTCOME_COLUMNS), np.int64)
         rows[:, ID] = np.fromiter(map(_digest, payment_ids), np.int64, len(numbers))
         rows[:, [TIME, LABEL_TIME, LABEL]] = outcomes
-        done = 0
-        while (done := kernels.learn(self._outcomes.blocks, numbers, rows, self._cutoff, done)) < len(
-            numbers
-        ):
+        batch, done = plan.Outcomes(numbers, rows, carried, self._cutoff), 0
+        while (done := kernels.learn(self._outcomes.blocks, batch, done)) < len(numbers):
             self._outcomes.enlarge()
         self._outcomes.tidy()
 
@@ -156,9 +156,9 @@ class WindowState:
         known, needed = len(self._watermarks), int(upstream.max(initial=0)) + 1
         if needed > known:
             self._watermarks = enlarged(self._watermarks, needed)
-            self._watermarks[known:] = kernels.NEVER
-        lowest = _raise_watermarks(self._watermarks, upstream, times, kernels.NEVER)
-        if lowest > kernels.NEVER:
+            self._watermarks[known:] = plan.NEVER
+        lowest = _raise_watermarks(self._watermarks, upstream, times, plan.NEVER)
+        if lowest > plan.NEVER:
             self._cutoff = lowest - self._lookback - LATENESS
 
 
@@ -172,9 +172,9 @@ def _digest(payment_id: str) -> int:
     return int.from_bytes(blake2b(payment_id.encode(), digest_size=8).digest(), "little", signed=True)
 
 
-def _plan(features: FeatureSet, entity: Entity) -> kernels.Plan:
+def _plan(features: FeatureSet, entity: Entity) -> plan.Plan:
     habit = next((each for each in entity.features if each.kind == "habit_amount"), None)
-    return kernels.Plan(
+    return plan.Plan(
         kind=np.array([KINDS[each.kind].code for each in entity.features]),
         window=np.array([each.window for each in entity.features]),
         delay=np.array([each.delay for each in entity.features]),

@@ -7,9 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from shared.models.keys import trusted_keys
-from shared.models.lifecycle import Standing, standing
 from shared.models.loading import Definitions, Model, load
-from shared.models.records import ModelRecord
+from shared.models.records import ModelRecord, Status, newest, ranked
 from shared.models.refusal import ModelRefused, Refusal
 from shared.models.topic import ModelFeed, fetch
 from shared.settings import Settings
@@ -72,7 +71,7 @@ class ActingModels:
     def __init__(self, settings: Settings, definitions: Definitions, on_refused: OnRefused) -> None:
         self._settings = settings
         self._store = ModelStore(settings, definitions, on_refused)
-        self._standing = Standing()
+        self._records: dict[str, ModelRecord] = {}
         self._current: tuple[Model | None, Model | None] = (None, None)
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
@@ -105,9 +104,8 @@ class ActingModels:
 
     def take(self, records: Iterable[ModelRecord]) -> None:
         """Take records in the order of the topic and load what acts after them."""
-        self._standing = standing(records, self._standing)
-        champion = self._champion()
-        self._current = champion, self._challenger(champion)
+        self._records = newest([*self._records.values(), *records])
+        self._current = self._first("champion"), self._first("challenger")
 
     def close(self) -> None:
         """End the thread."""
@@ -115,16 +113,9 @@ class ActingModels:
         if self._thread is not None:
             self._thread.join()
 
-    def _champion(self) -> Model | None:
-        line = [self._standing.versions[version] for version in reversed(self._standing.line)]
-        models = (self._store.model(each.published) for each in line)
+    def _first(self, status: Status) -> Model | None:
+        models = (self._store.model(record) for record in ranked(self._records.values(), status))
         return next((model for model in models if model is not None), None)
-
-    def _challenger(self, champion: Model | None) -> Model | None:
-        found = self._standing.challenger
-        if found is None or (champion is not None and champion.version == found.version):
-            return None
-        return self._store.model(found.published)
 
     def _follow(self, feed: ModelFeed) -> None:
         try:

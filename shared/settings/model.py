@@ -61,7 +61,7 @@ class ScoringSettings(Section):
 class AlertsSettings(Section):
     """Reasons."""
 
-    max_reasons: int = Field(5, ge=1, le=28)
+    max_reasons: int = Field(5, ge=1, le=29)
 
 
 class LabelsSettings(Section):

@@ -121,7 +121,5 @@ def _on_producer_error(error: KafkaError) -> None:
 
 
 def _end(code: int) -> None:
-    try:
-        sys.stderr.flush()
-    finally:  # also where the disk that holds the log is full
-        os._exit(code)  # librdkafka threads must not send what is queued
+    sys.stderr.flush()
+    os._exit(code)  # librdkafka threads must not send what is queued

@@ -50,6 +50,7 @@ TERMINAL = [
     "terminal_days_since_fraud",
     "terminal_fraud_share_14d",
     "terminal_fraud_share_37d",
+    "terminal_fraud_least_habit_ratio",
 ]
 NAMES = CUSTOMER + TERMINAL
 EXACT = [
@@ -59,7 +60,7 @@ EXACT = [
 
 
 def reference(payments: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return the 28 features of each payment, float64, by transaction_id.
+    """Return the features of each payment, float64, by transaction_id.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def reference(payments: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         transaction_id, label ("fraud" or "genuine"), label_time; in any order. Few against payments.
     """
     customers = _customer_features(payments.reset_index(drop=True))
-    terminals = _terminal_features(payments.reset_index(drop=True), labels)
+    ratios = dict(zip(payments["transaction_id"], customers["customer_habit_ratio"], strict=True))
+    terminals = _terminal_features(payments.reset_index(drop=True), labels, ratios)
     both = pd.concat([customers, terminals], axis=1)[NAMES]
     return both.set_index(pd.Index(payments["transaction_id"], name="transaction_id"))
 
@@ -166,7 +168,9 @@ def _customer_features(payments: pd.DataFrame) -> pd.DataFrame:
     return out.sort_index()
 
 
-def _terminal_features(payments: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def _terminal_features(
+    payments: pd.DataFrame, labels: pd.DataFrame, ratios: dict[str, float]
+) -> pd.DataFrame:
     by = Sorted(payments, "terminal_id")
     out = pd.DataFrame(index=by.table.index)
     frauds, genuine = _spells(by, labels)
@@ -177,6 +181,8 @@ def _terminal_features(payments: pd.DataFrame, labels: pd.DataFrame) -> pd.DataF
         found = _number(known[_is_in(known, 7 * DAY, (7 + days) * DAY)], by)
         out[f"terminal_count_{days}d"] = counts
         out[f"terminal_risk_{days}d"] = (found / counts).where(counts > 0, 0.0)
+    least = known.assign(ratio=known["transaction_id"].map(ratios)).groupby("row")["ratio"].min()
+    out["terminal_fraud_least_habit_ratio"] = least.reindex(range(len(out))).set_axis(out.index)
     _add_known_labels(out, by, known, _newest_genuine(by, labels, genuine))
     explicit = _rows_of(by, pd.concat([frauds, genuine]))
     explicit = explicit[_is_in(explicit, 0, UNKNOWN_BEFORE)]
@@ -224,7 +230,7 @@ def _spells(by: Sorted, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _rows_of(by: Sorted, spells: pd.DataFrame) -> pd.DataFrame:
-    """Return row, paid, age for each row of the terminal within a spell and the history."""
+    """Return row, paid, age and id for each row of the terminal within a spell and the history."""
     since = np.maximum(spells["since"], spells["paid"]).to_numpy(np.int64)
     until = np.minimum(spells["until"], spells["paid"] + HISTORY).to_numpy(np.int64)
     codes = spells["code"].to_numpy(np.int64)
@@ -232,7 +238,8 @@ def _rows_of(by: Sorted, spells: pd.DataFrame) -> pd.DataFrame:
     ranges = [np.arange(a, b) for a, b in zip(first, end, strict=True)]
     rows = np.concatenate([*ranges, np.zeros(0, np.int64)]).astype(np.int64)
     paid = np.repeat(spells["paid"].to_numpy(np.int64), end - first)
-    return pd.DataFrame({"row": rows, "paid": paid, "age": by.times[rows] - paid})
+    ids = np.repeat(spells["transaction_id"].to_numpy(), end - first)
+    return pd.DataFrame({"row": rows, "paid": paid, "age": by.times[rows] - paid, "transaction_id": ids})
 
 
 def _is_in(pairs: pd.DataFrame, youngest: int, oldest: int) -> pd.Series:

@@ -23,12 +23,16 @@ class Payment(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """An explicit label of a payment; ``after`` is how many payments the state has seen when it comes."""
+    """An explicit label of a payment; ``after`` is how many payments the state has seen when it comes.
+
+    It carries a number of the payment, the same with each of its labels.
+    """
 
     payment: Payment
     label_time: int
     label: int
     after: int = 0
+    carried: float = UNDEFINED
 
 
 @dataclass
@@ -116,6 +120,12 @@ def fraud_share(view: View, feature: Feature) -> float:
     return sum(labels) / len(labels) if labels else UNDEFINED
 
 
+def fraud_least(view: View, feature: Feature) -> float:
+    frauds = [each for each in view.within(feature.window, 0) if view.label(each) == 1]
+    carried = [fact.carried for fact in view.facts if fact.payment in frauds]
+    return min((each for each in carried if not np.isnan(each)), default=UNDEFINED)
+
+
 def days_since(view: View, label: int) -> float:
     times = [time for time, each in view.labelled(view.features.history) if each == label]
     return (view.payment.time - times[0]) / DAY if times else UNDEFINED
@@ -147,6 +157,7 @@ PLAINLY: dict[str, Callable[[View, Feature], float]] = {
     "days_since_genuine": lambda view, _: days_since(view, 0),
     "days_since_fraud": lambda view, _: days_since(view, 1),
     "fraud_share": fraud_share,
+    "fraud_least": fraud_least,
 }
 
 
@@ -179,7 +190,8 @@ class Feed:
     def learn(self, facts: Sequence[Fact]) -> None:
         numbers = self.state.index.numbers([fact.payment.entity for fact in facts])
         outcomes = np.array([[f.payment.time, f.label_time, f.label] for f in facts], np.int64)
-        self.state.learn(numbers, [str(f.payment.number) for f in facts], outcomes.reshape(-1, 3))
+        carried = np.array([fact.carried for fact in facts], np.float32)
+        self.state.learn(numbers, [str(f.payment.number) for f in facts], outcomes.reshape(-1, 3), carried)
 
     def restart(self) -> None:
         arrays = {name: array.copy() for name, array in self.state.snapshot().items()}

@@ -35,6 +35,8 @@ def test_reference_and_windows_agree(seed: int) -> None:
     at_terminals = [p._replace(entity=m) for p, m in zip(payments, terminals, strict=True)]
     facts = labels(at_terminals, seed, 1.0)
     customers = Feed(FEATURES, FEATURES.entity("customer")).run(payments, [], [])
+    ratios = customers[:, NAMES.index("customer_habit_ratio")].tolist()
+    facts = [fact._replace(carried=ratios[fact.payment.number]) for fact in facts]
     outcomes = Feed(FEATURES, FEATURES.entity("terminal")).run(at_terminals, facts, [])
     ours = np.hstack([customers, outcomes])
     theirs = reference(*tables(payments, terminals, facts))

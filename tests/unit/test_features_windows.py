@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import schemas
-from shared.features import StateMismatch, WindowState, definitions, feature_set
+from shared.features import (
+    DefinitionError,
+    StateMismatch,
+    WindowState,
+    definitions,
+    feature_set,
+    kernels,
+    known,
+)
 from tests.unit.features_plainly import DAY, Fact, Feed, Payment, features_of
 
 FEATURES = definitions()
@@ -38,6 +50,7 @@ def labels(payments: list[Payment], seed: int, eagerness: float) -> list[Fact]:
     clock = np.maximum.accumulate([each.time for each in payments])
     facts = []
     for payment in payments:
+        ratio = float(np.float32(draw.choice([np.nan, *draw.lognormal(0, 1, 4)])))
         for _ in range(draw.choice([0, 1, 2, 3], p=[0.5, 0.3, 0.15, 0.05])):
             label_time = payment.time + int(draw.integers(0, 40)) * COARSE
             label = int(draw.random() < 0.7)
@@ -45,7 +58,7 @@ def labels(payments: list[Payment], seed: int, eagerness: float) -> list[Fact]:
             earliest = int(np.searchsorted(clock, label_time, "right"))
             after = latest - int((latest - earliest) * eagerness)
             after = max(after, payment.number + 1)  # an outcome follows its payment's score
-            facts.append(Fact(payment, label_time, label, min(after, len(payments))))
+            facts.append(Fact(payment, label_time, label, min(after, len(payments)), ratio))
     return facts
 
 
@@ -136,6 +149,36 @@ def test_an_explicit_fraud_wins_over_the_implied_genuine_however_late_it_comes()
     found = Feed(FEATURES, TERMINAL).run([paid, *later], [Fact(paid, START + 30 * DAY, 1, 1)], [])[:, share]
     # On day 31 the payments of days 0 (fraud), 7 and 8 are labelled.
     np.testing.assert_array_equal(found, np.float32([np.nan, np.nan, 0, 0, 1 / 3]))
+
+
+def test_the_least_of_what_known_frauds_carry_leaves_out_what_is_undefined_and_corrected() -> None:
+    paid = [Payment(at, b"m", START, 100) for at in range(4)]
+    carried = [3.0, np.nan, 0.5, 2.0]
+    facts = [Fact(each, START, 1, 4, value) for each, value in zip(paid, carried, strict=True)]
+    facts += [Fact(paid[2], START + DAY, 0, 4, 0.5), Fact(paid[3], START + 4 * DAY, 1, 4, 2.0)]
+    later = [Payment(4 + at, b"m", START + day * DAY, 100) for at, day in enumerate((0, 1, 2, 74, 75))]
+    least = TERMINAL.names.index("terminal_fraud_least_habit_ratio")
+    found = Feed(FEATURES, TERMINAL).run([*paid, *later], facts, [])[4:, least]
+    np.testing.assert_array_equal(found, np.float32([np.nan, 0.5, 2, 2, np.nan]))
+
+
+def test_a_feature_looks_only_at_one_of_an_entity_before_its_own() -> None:
+    content = deepcopy(schemas.toml("features"))
+    least = content["entities"][1]["features"][-1]
+    content["entities"][1]["features"].append({**least, "name": "other", "of": "amount"})
+    with pytest.raises(DefinitionError, match=r"looks at amount, another .* outcomes carry one"):
+        feature_set(content, schemas.toml("rates"))
+    least["of"] = "terminal_count_1d"
+    with pytest.raises(DefinitionError, match="terminal_count_1d, which is none of the entities before"):
+        feature_set(content, schemas.toml("rates"))
+
+
+def test_compiled_modules_name_the_digests_of_what_they_inline() -> None:
+    for module in (known, kernels):
+        for name in ("blocks", "plan", "known"):
+            content = Path(known.__file__).with_name(f"{name}.py").read_bytes()
+            digest = sha256(content).hexdigest()[:16]
+            assert getattr(module, f"{name.upper()}_DIGEST", digest) == digest, (module.__name__, name)
 
 
 def test_means_are_rounded_once_from_double_precision() -> None:
