@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from shared.models import Model, ModelFeed, ModelRecord
+from shared.models import Model, ModelFeed, ModelRecord, VersionStanding, standing
 from shared.models.acting import ModelStore, OnRefused
 from shared.models.loading import Definitions
-from shared.models.records import newest
 from shared.settings import Settings
 
 
@@ -21,7 +20,7 @@ class VersionedModels:
     def __init__(self, read: Callable[[], list[ModelRecord]], store: ModelStore) -> None:
         self._read = read
         self._store = store
-        self._records: dict[str, ModelRecord] = {}
+        self._versions: Mapping[str, VersionStanding] = {}
         self._unknown: set[str] = set()
 
     @classmethod
@@ -37,17 +36,17 @@ class VersionedModels:
         DependencyError
             If the broker or the topic is not there.
         """
-        self._records = newest(self._read())
+        self._versions = standing(self._read()).versions
 
     def model(self, version: str) -> Model | None:
         """Return a version's model; None when the topic has none such, or its package is refused."""
-        if version not in self._records and version not in self._unknown:
+        if version not in self._versions and version not in self._unknown:
             self.start()
-        record = self._records.get(version)
-        if record is None:
+        found = self._versions.get(version)
+        if found is None:
             self._unknown.add(version)
             return None
-        return self._store.model(record)
+        return self._store.model(found.published)
 
 
 def _read(settings: Settings) -> list[ModelRecord]:

@@ -1,4 +1,4 @@
-"""`millrace models`: list, show, verify, promote or roll back model versions."""
+"""`millrace models`: list, show, verify, promote or roll back model versions; freeze the roll-out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from shared.models import ModelRecord
     from shared.settings import Settings
 
+REASONED = {
+    "promote": "promoted by hand",
+    "rollback": "rolled back by hand",
+    "freeze": "frozen by hand",
+    "thaw": "thawed by hand",
+}
 METRICS = ("auc_roc", "average_precision", "card_precision_100")
 
 
@@ -22,14 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, about in (
         ("list", "all versions with status, signer and metrics"),
-        ("rollback", "make the champion before this one act again"),
+        ("rollback", "take the champion back: the one before it acts again"),
+        ("freeze", "stop all moves that are not made by hand"),
+        ("thaw", "let models move by themselves again"),
         ("show", "everything about one version"),
         ("verify", "check digest, signature, features and libraries of a package"),
         ("promote", "make a version the champion, once verified"),
     ):
         inner = verbs.add_parser(verb, help=about, description=about.capitalize() + ".")
-        if verb not in ("list", "rollback"):
+        if verb in ("show", "verify", "promote"):
             inner.add_argument("version")
+        if verb in REASONED:
+            inner.add_argument("--reason", default=REASONED[verb], help="why (%(default)s)")
         add_output(inner)
 
 
@@ -38,7 +48,15 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from services.training.versions import Versions
     from shared.models import ModelRefused
 
-    verbs = {"list": _list, "show": _show, "verify": _verify, "promote": _promote, "rollback": _roll_back}
+    verbs = {
+        "list": _list,
+        "show": _show,
+        "verify": _verify,
+        "promote": _promote,
+        "rollback": _roll_back,
+        "freeze": _switch,
+        "thaw": _switch,
+    }
     try:
         emit(arguments, verbs[arguments.verb](Versions.read(settings), arguments))
     except ModelRefused as refused:
@@ -50,20 +68,23 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _list(versions: Versions, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from shared.models import trusted_keys
 
-    acting = {record.version for record in versions.acting() if record}
     trusted = trusted_keys(versions.settings)
+    champion, challenger = versions.standing.champion, versions.standing.challenger
+    roles = {challenger.version: "beside"} if challenger else {}
+    roles |= {champion.version: "acts"} if champion else {}
+    found = sorted(versions.standing.versions.values(), key=lambda each: each.newest.sequence, reverse=True)
     return [
         {
-            "version": record.version,
-            "status": record.status,
-            "acts": record.version in acting,
-            "signer": record.signer,
-            "is_trusted": record.signer in trusted,
-            **_metrics(record),
-            "who": record.who,
-            "reason": record.reason,
+            "version": each.version,
+            "status": each.status,
+            "scores": roles.get(each.version, "no"),
+            "signer": each.published.signer,
+            "is_trusted": each.published.signer in trusted,
+            **_metrics(each.published),
+            "who": each.newest.who,
+            "reason": each.newest.reason,
         }
-        for record in list(versions.standing.values())[::-1]
+        for each in found
     ]
 
 
@@ -78,9 +99,11 @@ def _metrics(record: ModelRecord) -> dict[str, float | None]:
 def _show(versions: Versions, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from shared.models import fetch, trusted_keys, verified
 
-    record = versions.record(arguments.version)
+    found = versions.version(arguments.version)
+    record = found.published
     manifest, model = verified(fetch(record, versions.settings), record, trusted_keys(versions.settings))
-    about = {"status": record.status, "who": record.who, "reason": record.reason, "package": record.package}
+    about = {"status": found.status, "who": found.newest.who, "reason": found.newest.reason}
+    about |= {"package": record.package}
     proof = {"sha256": record.sha256, "signer": record.signer, "model_bytes": len(model)}
     content = {**about, **proof, **json.loads(manifest.to_bytes())}
     if arguments.output == "json":
@@ -92,20 +115,25 @@ def _verify(versions: Versions, arguments: argparse.Namespace) -> list[dict[str,
     from shared.features import definitions
 
     model = versions.load(arguments.version, definitions())
-    record = versions.record(arguments.version)
+    record = versions.version(arguments.version).published
     return [{"version": model.version, "verified": True, "signer": record.signer, "sha256": record.sha256}]
 
 
 def _promote(versions: Versions, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from shared.features import definitions
 
-    before = versions.acting()[0]
-    record = versions.promote(arguments.version, definitions())
-    return [{"champion": record.version, "before": before.version if before else None}]
+    before = versions.standing.champion
+    versions.promote(arguments.version, definitions(), arguments.reason)
+    return [{"champion": arguments.version, "before": before.version if before else None}]
 
 
 def _roll_back(versions: Versions, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from shared.features import definitions
 
-    champion, retired = versions.roll_back(definitions())
-    return [{"champion": champion.version, "retired": retired.version}]
+    champion, gone = versions.roll_back(definitions(), arguments.reason)
+    return [{"champion": champion, "rolled_back": gone}]
+
+
+def _switch(versions: Versions, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    versions.switch(arguments.verb == "freeze", arguments.reason)
+    return [{"is_frozen": versions.standing.is_frozen}]

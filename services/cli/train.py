@@ -12,7 +12,7 @@ from services.training.recipe import FAMILIES, Recipe
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-STATUSES = ("champion", "challenger", "candidate")
+STATUSES = ("published", "shadow", "champion")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=usual.seed, help="seed of the fit (%(default)s)")
     parser.add_argument(
-        "--publish", choices=STATUSES, default="candidate", help="status to publish it at (%(default)s)"
+        "--publish", choices=STATUSES, default="published", help="status to bring it to (%(default)s)"
     )
     add_output(parser)
 
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the command; exit code 1 where no model can come of the examples."""
     from services.training.failure import TrainingError
+    from shared.models import NotAllowed
 
     recipe = Recipe(
         arguments.family,
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     try:
         emit(arguments, [_trained(recipe, arguments.publish, settings)])
-    except TrainingError as error:
+    except (TrainingError, NotAllowed) as error:
         print(f"millrace train: {error}", file=sys.stderr)
         return 1
     return 0
@@ -74,7 +75,7 @@ def _trained(recipe: Recipe, status: str, settings: Settings) -> dict[str, objec
     trained = newest(examples, recipe)
     manifest = manifest_of(trained, recipe, tested, definitions())
     record = publish(manifest, trained.fitted.predictor.to_bytes(), status, settings)  # type: ignore[arg-type]
-    about = {"version": record.version, "status": record.status, "family": manifest.family}
+    about = {"version": record.version, "status": status, "family": manifest.family}
     size = {"rows": manifest.rows, "frauds": manifest.frauds}
     return {**about, **size, **manifest.metrics, "package": record.package, "signer": record.signer}
 

@@ -16,15 +16,14 @@ from services.training.metrics import Metrics
 from services.training.recipe import Recipe
 from services.training.train import Trained
 from shared.features import FeatureSet
-from shared.models import Manifest, ModelRecord, Status, pack, sign, signing_key
+from shared.models import Manifest, ModelLog, ModelRecord, Move, Standing, Status, pack, sign, signing_key
 from shared.models.records import TOPIC
 from shared.settings import Settings
 from shared.sketches import Layout
-from shared.stream.clients import REACH_SECONDS, DependencyError, admin, producer
+from shared.stream.clients import REACH_SECONDS, DependencyError, admin
 
 LIBRARIES = ("numpy", "scikit-learn", "treelite", "river")
 PACKAGE = "model.zip"
-FLUSH_SECONDS = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,14 +58,16 @@ def histograms(features: npt.NDArray[np.float32], definitions: FeatureSet) -> di
 
 
 def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings) -> ModelRecord:
-    """Put the signed package below ``model_url`` and tell of it; return the record.
+    """Put the signed package below ``model_url`` and tell of it; return the event.
 
-    Publishing the same again is harmless.
+    A status beyond ``published`` is a second event. Publishing the same again is harmless.
 
     Raises
     ------
     DependencyError
         If the store or the broker cannot be reached.
+    NotAllowed
+        If the version was published before and cannot come to that status.
     """
     package = pack(manifest, model)
     signature, signer = sign(package, signing_key(settings))
@@ -74,7 +75,7 @@ def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings
     store(package, path, settings)
     record = ModelRecord(
         version=manifest.version,
-        status=status,
+        status="published",
         event_time=manifest.created_at,
         who=manifest.author,
         reason="trained",
@@ -84,40 +85,23 @@ def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings
         signer=signer,
         manifest=manifest.to_bytes().decode(),
     )
-    announce([record], settings)
+    log = ModelLog(settings)
+    try:
+        log.append(lambda stands: None if record.version in stands.versions else record)
+        if status != "published":
+            log.append(lambda stands: moved(stands, Move(record.version, status, "trained"), manifest.author))
+    finally:
+        log.close()
     return record
 
 
-def restated(record: ModelRecord, status: Status, reason: str, event_time: int) -> ModelRecord:
-    """Return a version's record at another status, set by the person who runs this."""
-    return msgspec.structs.replace(record, status=status, reason=reason, event_time=event_time, who=author())
-
-
-def announce(records: list[ModelRecord], settings: Settings) -> None:
-    """Write records to the models topic, in order, and wait until they are durable.
-
-    Raises
-    ------
-    DependencyError
-        If the broker does not take them.
-    """
-    topic = settings.topic(TOPIC)
-    check_topic(settings)  # at once: the producer itself would wait for ever
-    refused: list[str] = []
-    sender = producer(settings)
-    for record in records:
-        sender.produce(
-            topic,
-            record.to_bytes(),
-            record.version.encode(),
-            partition=0,
-            on_delivery=lambda error, _: refused.append(error.str()) if error else None,
-        )
-    if sender.flush(FLUSH_SECONDS) or refused:
-        why = refused[0] if refused else f"no answer within {FLUSH_SECONDS:g} seconds"
-        raise DependencyError(
-            f"topic {topic} did not take the model's record: {why}; look at the broker's log"
-        )
+def moved(stands: Standing, move: Move, who: str) -> ModelRecord | None:
+    """Return a move as an event at the time that models know of; None where it was made already."""
+    if move.version:
+        is_made = stands.status(move.version) == move.status
+    else:
+        is_made = stands.is_frozen is (move.status == "frozen")
+    return None if is_made else move.record(who, stands.event_time)
 
 
 def check_topic(settings: Settings) -> None:

@@ -1,34 +1,32 @@
-"""Model versions as the models topic tells of them, and changes of their status."""
+"""Model versions as the models topic tells of them, and moves that a person makes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from services.training.publish import announce, restated
+from services.training.publish import author, moved
 from shared.features import FeatureSet
 from shared.models import (
     Model,
-    ModelFeed,
-    ModelRecord,
+    ModelLog,
     ModelRefused,
+    Move,
+    NotAllowed,
     Refusal,
-    acting,
+    Standing,
+    VersionStanding,
     fetch,
     load,
-    newest,
-    ranked,
     trusted_keys,
 )
 from shared.settings import Settings
 
 
-@dataclass(frozen=True)
 class Versions:
-    """The newest record of each version, versions whose record is older first."""
+    """What stands in the models topic, and moves on it."""
 
-    settings: Settings
-    standing: Mapping[str, ModelRecord]
+    def __init__(self, settings: Settings, log: ModelLog) -> None:
+        self.settings = settings
+        self._log = log
+        self.standing: Standing = log.standing()
 
     @classmethod
     def read(cls, settings: Settings) -> Versions:
@@ -39,63 +37,60 @@ class Versions:
         DependencyError
             If the broker or the topic is not there.
         """
-        feed = ModelFeed(settings)
-        try:
-            return cls(settings, newest(feed.catch_up()))
-        finally:
-            feed.close()
+        return cls(settings, ModelLog(settings))
 
-    def record(self, version: str) -> ModelRecord:
-        """Return the record of a version.
+    def version(self, version: str) -> VersionStanding:
+        """Return where a version stands.
 
         Raises
         ------
         ModelRefused
-            If there is none.
+            If it was never published.
         """
-        if version not in self.standing:
+        if version not in self.standing.versions:
             raise ModelRefused(
                 Refusal.ABSENT, f"there is no model version {version}; see `millrace models list`"
             )
-        return self.standing[version]
-
-    def acting(self) -> tuple[ModelRecord | None, ModelRecord | None]:
-        """Return champion and challenger."""
-        return acting(self.standing.values())
+        return self.standing.versions[version]
 
     def load(self, version: str, definitions: FeatureSet) -> Model:
         """Return a version's model, verified as the services verify it; raises ModelRefused."""
-        record = self.record(version)
+        record = self.version(version).published
         return load(fetch(record, self.settings), record, trusted_keys(self.settings), definitions)
 
-    def promote(self, version: str, definitions: FeatureSet, reason: str = "promoted") -> ModelRecord:
-        """Make a version the champion, once its package was verified; raises ModelRefused."""
-        self.load(version, definitions)
-        record = restated(self.record(version), "champion", reason, self._now())
-        announce([record], self.settings)
-        return record
+    def promote(self, version: str, definitions: FeatureSet, reason: str = "promoted by hand") -> None:
+        """Make a version the champion, once its package was verified.
 
-    def roll_back(self, definitions: FeatureSet) -> tuple[ModelRecord, ModelRecord]:
-        """Make the champion before this one act again and retire this one; return both.
+        Raises
+        ------
+        ModelRefused
+            If the package does not hold, or the version's life has ended.
+        """
+        self.load(version, definitions)
+        self._move(Move(version, "champion", reason))
+
+    def roll_back(self, definitions: FeatureSet, reason: str = "rolled back by hand") -> tuple[str, str]:
+        """Take the champion back; return the version that acts again and the one that went.
 
         Raises
         ------
         ModelRefused
             If there was none before, or its package does not hold any more.
         """
-        champions = ranked(self.standing.values(), "champion")
-        if len(champions) < 2:
+        current, earlier = self.standing.champion, self.standing.predecessor
+        if current is None or earlier is None:
             raise ModelRefused(Refusal.ABSENT, "there is no champion before this one to roll back to")
-        current, earlier = champions[0], champions[1]
         self.load(earlier.version, definitions)
-        records = [
-            restated(earlier, "champion", f"rolled back from {current.version}", self._now()),
-            restated(current, "retired", f"rolled back to {earlier.version}", self._now()),
-        ]
-        announce(records, self.settings)  # in this order: a champion acts at every moment
-        return records[0], records[1]
+        self._move(Move(current.version, "rolled_back", reason))
+        return earlier.version, current.version
 
-    def _now(self) -> int:
-        return max(
-            record.event_time for record in self.standing.values()
-        )  # event time as far as models know it
+    def switch(self, is_frozen: bool, reason: str) -> None:
+        """Stop all moves that are not made by hand, or let them go on."""
+        self._move(Move("", "frozen" if is_frozen else "thawed", reason))
+
+    def _move(self, move: Move) -> None:
+        try:
+            self._log.append(lambda stands: moved(stands, move, author()))
+        except NotAllowed as error:
+            raise ModelRefused(Refusal.NOT_ALLOWED, str(error)) from error
+        self.standing = self._log.standing()

@@ -1,12 +1,15 @@
 """Model packages: build, sign, verify, load, predict; and which versions act."""
 
 from shared.models.acting import ActingModels
+from shared.models.appending import NotAllowed
 from shared.models.keys import fingerprint, sign, signing_key, trusted_keys
+from shared.models.lifecycle import Move, Standing, VersionStanding, events, is_allowed, standing
 from shared.models.loading import Definitions, Model, load, verified
+from shared.models.log import ModelLog
 from shared.models.manifest import Kind, Manifest
 from shared.models.package import MAX_PACKAGE_BYTES, pack, unpack
 from shared.models.predictors import Linear, Predictor, River, Trees
-from shared.models.records import ModelRecord, Status, acting, newest, ranked
+from shared.models.records import ModelRecord, Status
 from shared.models.refusal import ModelRefused, Refusal
 from shared.models.topic import ModelFeed, fetch
 
@@ -19,22 +22,27 @@ __all__ = [
     "Manifest",
     "Model",
     "ModelFeed",
+    "ModelLog",
     "ModelRecord",
     "ModelRefused",
+    "Move",
+    "NotAllowed",
     "Predictor",
     "Refusal",
     "River",
+    "Standing",
     "Status",
     "Trees",
-    "acting",
+    "VersionStanding",
+    "events",
     "fetch",
     "fingerprint",
+    "is_allowed",
     "load",
-    "newest",
     "pack",
-    "ranked",
     "sign",
     "signing_key",
+    "standing",
     "trusted_keys",
     "unpack",
     "verified",

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from shared.models.keys import trusted_keys
+from shared.models.lifecycle import Standing, standing
 from shared.models.loading import Definitions, Model, load
-from shared.models.records import ModelRecord, Status, newest, ranked
+from shared.models.records import ModelRecord
 from shared.models.refusal import ModelRefused, Refusal
 from shared.models.topic import ModelFeed, fetch
 from shared.settings import Settings
@@ -71,7 +72,7 @@ class ActingModels:
     def __init__(self, settings: Settings, definitions: Definitions, on_refused: OnRefused) -> None:
         self._settings = settings
         self._store = ModelStore(settings, definitions, on_refused)
-        self._records: dict[str, ModelRecord] = {}
+        self._standing = Standing()
         self._current: tuple[Model | None, Model | None] = (None, None)
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
@@ -104,8 +105,9 @@ class ActingModels:
 
     def take(self, records: Iterable[ModelRecord]) -> None:
         """Take records in the order of the topic and load what acts after them."""
-        self._records = newest([*self._records.values(), *records])
-        self._current = self._first("champion"), self._first("challenger")
+        self._standing = standing(records, self._standing)
+        champion = self._champion()
+        self._current = champion, self._challenger(champion)
 
     def close(self) -> None:
         """End the thread."""
@@ -113,9 +115,16 @@ class ActingModels:
         if self._thread is not None:
             self._thread.join()
 
-    def _first(self, status: Status) -> Model | None:
-        models = (self._store.model(record) for record in ranked(self._records.values(), status))
+    def _champion(self) -> Model | None:
+        line = [self._standing.versions[version] for version in reversed(self._standing.line)]
+        models = (self._store.model(each.published) for each in line)
         return next((model for model in models if model is not None), None)
+
+    def _challenger(self, champion: Model | None) -> Model | None:
+        found = self._standing.challenger
+        if found is None or (champion is not None and champion.version == found.version):
+            return None
+        return self._store.model(found.published)
 
     def _follow(self, feed: ModelFeed) -> None:
         try:

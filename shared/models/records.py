@@ -1,8 +1,7 @@
-"""Model versions with their status, and which of them act."""
+"""Events in the life of a model version, as models.v1 holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -11,23 +10,33 @@ from shared import wire
 
 TOPIC = "models.v1"
 
-Status = Literal["candidate", "challenger", "champion", "retired", "refused"]
+Status = Literal["published", "shadow", "canary", "champion", "retired", "rejected", "rolled_back"]
+Switch = Literal["frozen", "thawed"]
+"""Events of no version: from ``frozen`` to ``thawed`` nothing moves by itself."""
 
 
 class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record of models.v1: a version with its status."""
+    """An event: a version comes to a status, or the roll-out is frozen or thawed.
 
+    The fields of the package are those of the event ``published``; others leave them empty.
+    """
+
+    sequence: int = 0
+    """1, 2, 3, ...: of several records with one number the first in the topic is the event; 0 outside it."""
     version: str
-    status: Status
+    """Empty where the roll-out is frozen or thawed."""
+    status: Status | Switch
     event_time: int
     who: str
     reason: str
-    package: str
+    numbers: str = "{}"
+    """JSON object: the figures by which it was decided."""
+    package: str = ""
     """Path below ``model_url``."""
-    sha256: str
-    signature: bytes
-    signer: str
-    manifest: str
+    sha256: str = ""
+    signature: bytes = b""
+    signer: str = ""
+    manifest: str = ""
 
     @classmethod
     def from_bytes(cls, value: bytes) -> ModelRecord:
@@ -37,27 +46,3 @@ class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
     def to_bytes(self) -> bytes:
         """Return the record framed."""
         return wire.encode(TOPIC, msgspec.structs.asdict(self))
-
-
-def newest(records: Iterable[ModelRecord]) -> dict[str, ModelRecord]:
-    """Return the newest record of each version, versions whose record is older first.
-
-    That is what compaction keeps, so the outcome does not depend on whether it ran.
-    """
-    standing: dict[str, ModelRecord] = {}
-    for record in records:
-        standing.pop(record.version, None)
-        standing[record.version] = record
-    return standing
-
-
-def ranked(records: Iterable[ModelRecord], status: Status) -> list[ModelRecord]:
-    """Return the versions that stand at a status, the one that came to it last first."""
-    return [record for record in reversed(newest(records).values()) if record.status == status]
-
-
-def acting(records: Iterable[ModelRecord]) -> tuple[ModelRecord | None, ModelRecord | None]:
-    """Return champion and challenger: the last to come to that status and still to stand at it."""
-    standing = list(newest(records).values())
-    champions, challengers = ranked(standing, "champion"), ranked(standing, "challenger")
-    return next(iter(champions), None), next(iter(challengers), None)

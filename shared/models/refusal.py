@@ -16,6 +16,8 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
     ABSENT = "absent"
     """The package could not be fetched; it is tried again."""
+    NOT_ALLOWED = "not_allowed"
+    """The version's life does not allow the move."""
 
 
 class ModelRefused(Exception):

@@ -7,9 +7,8 @@ from pathlib import PurePosixPath
 
 import fsspec
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
-import schemas
 from shared import wire
 from shared.models.package import MAX_PACKAGE_BYTES
 from shared.models.records import TOPIC, ModelRecord
@@ -19,6 +18,7 @@ from shared.stream.clients import REACH_SECONDS, DependencyError, consumer, unre
 
 MAX_RECORDS = 500
 POLL_SECONDS = 0.2
+PARTITION = 0
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +46,30 @@ def fetch(record: ModelRecord, settings: Settings) -> bytes:
 
 
 class ModelFeed:
-    """Follows the models topic from its start; for one thread."""
+    """Follows the models topic, which has one partition, from its start; for one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._topic = settings.topic(TOPIC)
-        self._consumer = consumer(settings, "millrace.models", **{"enable.partition.eof": True})
-        self._unread = set(range(schemas.partition_count(TOPIC)))
+        self._place = TopicPartition(settings.topic(TOPIC), PARTITION, 0)
+        self._consumer = consumer(settings, "millrace.models")
+        self._next = 0
         self._check_topic()
-        places = [TopicPartition(self._topic, number, 0) for number in sorted(self._unread)]
-        self._consumer.assign(places)
+        self._consumer.assign([self._place])
 
     def catch_up(self) -> list[ModelRecord]:
-        """Return the records up to the end that the topic has now."""
+        """Return the records since the last call or poll up to the end that the topic has now.
+
+        Raises
+        ------
+        DependencyError
+            If the broker does not tell the end.
+        """
+        try:
+            end = self._consumer.get_watermark_offsets(self._place, timeout=REACH_SECONDS)[1]
+        except KafkaException as error:
+            raise unreachable(self._settings, error) from error
         records: list[ModelRecord] = []
-        while self._unread:
+        while self._next < end:
             records += self.poll(POLL_SECONDS)
         return records
 
@@ -68,13 +77,10 @@ class ModelFeed:
         """Return the next records, waiting for the first at most so long."""
         found = []
         for message in self._consumer.consume(MAX_RECORDS, seconds):
-            error = message.error()
-            if error is None:
-                found += self._read(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._unread.discard(message.partition())
-            else:
-                raise KafkaException(error)
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            found += self._read(message)
+            self._next = (message.offset() or 0) + 1
         return found
 
     def close(self) -> None:
@@ -82,12 +88,13 @@ class ModelFeed:
         self._consumer.close()
 
     def _check_topic(self) -> None:
+        name = self._place.topic
         try:
-            found = self._consumer.list_topics(self._topic, timeout=REACH_SECONDS).topics[self._topic]
+            found = self._consumer.list_topics(name, timeout=REACH_SECONDS).topics[name]
         except KafkaException as error:
             raise unreachable(self._settings, error) from error
         if found.error is not None:
-            raise DependencyError(f"there is no topic {self._topic}; run `millrace topics apply`")
+            raise DependencyError(f"there is no topic {name}; run `millrace topics apply`")
 
     def _read(self, message: Message) -> list[ModelRecord]:
         try:

@@ -70,16 +70,18 @@ class Assignment:
         Raises
         ------
         StateError
-            If a checkpoint was made of other topics, or a commit holds no positions.
+            If a checkpoint was made of other topics, a commit holds no positions, or records that were
+            not taken have been deleted.
         """
         starts: dict[Place, int] = {}
         for partition in sorted(set(partitions)):
             committed = self._committed(partition)
-            checkpoint = self._restored(partition)
+            kept = self._kept(partition, committed)
+            checkpoint = self._restored(partition, kept)
             applied = self.stage.applied(partition) if self.stage.has_store else {}
             for each in self.stage.inputs:
                 place = Place(each.topic, partition)
-                start = self._start(place, committed.get(place), checkpoint, applied)
+                start = max(kept[place], self._start(place, committed.get(place), checkpoint, applied))
                 starts[place] = self._begin(each, place, start, committed.get(place), checkpoint)
         return starts
 
@@ -106,10 +108,32 @@ class Assignment:
                 result[Place(each.topic, partition)] = reached
         return result
 
-    def _restored(self, partition: int) -> Checkpoint | None:
+    def _kept(self, partition: int, committed: dict[Place, Reached]) -> dict[Place, int]:
+        """Return the first offset kept of each input."""
+        kept = {}
+        for each in self.stage.inputs:
+            place = Place(each.topic, partition)
+            at = self._broker_place(place)
+            low: int = self.consumer.get_watermark_offsets(at, timeout=ANSWER_SECONDS)[0]
+            following = committed[place].offset if place in committed else low
+            if following < low:
+                raise StateError(
+                    f"{at.topic} {partition}: the records from {following} to {low - 1} were deleted before "
+                    "they were taken; keep the topic longer, and to go on without them commit "
+                    f"offset {low} with the metadata of {following}"
+                )
+            kept[place] = low
+        return kept
+
+    def _restored(self, partition: int, kept: dict[Place, int]) -> Checkpoint | None:
         if not self.stage.has_checkpoints:
             return None
         checkpoint = self.checkpoints.newest(partition)
+        if checkpoint is not None and any(
+            checkpoint.offsets[place.topic] < low for place, low in kept.items()
+        ):
+            log.warning("checkpoint before the start of the log passed over", extra={"partition": partition})
+            checkpoint = None
         if checkpoint is not None and checkpoint.topics != self.topics:
             raise StateError(
                 f"the checkpoint of partition {partition} was made of other topics (ids or partition "
@@ -123,13 +147,8 @@ class Assignment:
     ) -> int:
         if checkpoint is not None:
             return checkpoint.offsets[place.topic]
-        at = committed.offset if committed else None
-        if self.stage.has_store and at is not None:
-            at = min(at, applied.get(place.topic, 0))
-        if at and not self.stage.has_checkpoints:
-            return at
-        low: int = self.consumer.get_watermark_offsets(self._broker_place(place), timeout=ANSWER_SECONDS)[0]
-        return low
+        at = committed.offset if committed and not self.stage.has_checkpoints else 0
+        return min(at, applied.get(place.topic, 0)) if self.stage.has_store else at
 
     def _begin(
         self, each: Input, place: Place, start: int, committed: Reached | None, checkpoint: Checkpoint | None

@@ -143,7 +143,7 @@ class Loop:
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):
-            if not self.marker.is_careful and not self.marker.culprits:
+            if not self.marker.needs_care():
                 self._take_batch(batch)
                 continue
             for single in batches.singles(batch):

@@ -24,16 +24,21 @@ class CrashMarker:
         self._content = self._read()
         self._careful_left = 0
         self._counted: set[str] = set()
+        self._has_taken = False
         self.culprits: set[tuple[Place, int]] = set()
 
     def started(self, starts: dict[Place, int]) -> None:
-        """Take the offsets at which this process begins to read; later balances are not counted."""
+        """Take the offsets at which this process begins to read.
+
+        Later balances are not counted, nor is a start after one that ended before it took a record.
+        """
         counts: dict[str, list[int]] = dict(self._content.get("starts", {}))
+        has_taken = bool(self._content.get("has_taken"))
         for place, offset in starts.items():
             name = f"{place.topic}/{place.partition}"
-            before = counts.get(name, [offset, 0])
-            count = before[1] + (name not in self._counted) if before[0] == offset else 1
-            counts[name] = [offset, count]
+            at, count = counts.get(name, (None, 0))
+            is_another = has_taken and name not in self._counted
+            counts[name] = [offset, count + is_another if at == offset else 1]
             self._counted.add(name)
         if any(count > STARTS_BEFORE_CARE for _, count in counts.values()):
             self._careful_left = CAREFUL_RECORDS
@@ -43,7 +48,19 @@ class CrashMarker:
         known = {(Place(topic, partition), at) for topic, partition, at in found}
         self.culprits = {(place, at) for place, at in known if at >= starts.get(place, 0)}
         self._content = {"starts": counts, "culprits": [[*place, at] for place, at in self.culprits]}
+        if self._has_taken:
+            self._content["has_taken"] = True
         self._write()
+
+    def needs_care(self) -> bool:
+        """Tell whether the next records are to be taken one at a time.
+
+        Notes, once, that this process takes records: its end may from now on be the doing of one.
+        """
+        if not self._has_taken:
+            self._has_taken = self._content["has_taken"] = True
+            self._write()
+        return self.is_careful or bool(self.culprits)
 
     @property
     def is_careful(self) -> bool:

@@ -121,5 +121,7 @@ def _on_producer_error(error: KafkaError) -> None:
 
 
 def _end(code: int) -> None:
-    sys.stderr.flush()
-    os._exit(code)  # librdkafka threads must not send what is queued
+    try:
+        sys.stderr.flush()
+    finally:  # also where the disk that holds the log is full
+        os._exit(code)  # librdkafka threads must not send what is queued

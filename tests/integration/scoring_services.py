@@ -14,14 +14,14 @@ from services.alerts.stage import AlertsStage
 from services.scoring.reports import Reports
 from services.scoring.stage import ScoringStage
 from shared import wire
-from shared.models import ActingModels, ModelRecord, signing_key
+from shared.models import ActingModels, ModelLog, ModelRecord, signing_key
 from shared.policy import Policy
 from shared.settings import Settings
 from shared.stream import Stage, partitions
 from shared.stream.clients import producer, read_topic
 from shared.stream.service import build
 from shared.telemetry import Telemetry
-from tests.unit.model_packages import record
+from tests.unit.model_packages import moved, record
 from tests.unit.scoring_samples import FEATURES, features, payment, wide_package
 from tests.waiting import wait_for
 
@@ -82,10 +82,11 @@ def publish(
 
 
 def announce(settings: Settings, made: ModelRecord) -> None:
-    """Write a record of the models topic."""
-    client = producer(settings)
-    client.produce(settings.topic("models.v1"), key=made.version.encode(), value=made.to_bytes(), partition=0)
-    assert client.flush(20) == 0
+    """Make a version the champion, whatever its package."""
+    log = ModelLog(settings)
+    for event in (made, moved(made.version, "champion")):
+        log.append(lambda stands, event=event: event)
+    log.close()
 
 
 class Payments:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.training.publish import announce
+from services.training.publish import check_topic
 from services.training.versions import Versions
 from shared import wire
 from shared.features import definitions
-from shared.models import ModelFeed, acting, sign
+from shared.models import ModelFeed, ModelLog, ModelRecord, events, sign, standing
 from shared.settings import Settings
 from shared.stream.clients import DependencyError, producer
 
@@ -110,7 +111,7 @@ def test_a_model_is_trained_published_promoted_and_rolled_back(
 ) -> None:
     write_examples(settings)
     first, second = _trained(millrace), _trained(millrace, "--seed", "1")
-    assert [row["acts"] for row in _list(millrace)] == [False, False]
+    assert {(row["status"], row["scores"]) for row in _list(millrace)} == {("published", "no")}
     assert _list(millrace)[0]["is_trusted"]
 
     assert millrace("models", "verify", first)[:2] == (
@@ -125,10 +126,21 @@ def test_a_model_is_trained_published_promoted_and_rolled_back(
     assert millrace("models", "promote", first)[1] == [{"champion": first, "before": None}]
     assert _says(millrace("models", "rollback"), "no champion before this one")
     assert millrace("models", "promote", second)[1] == [{"champion": second, "before": first}]
-    assert _acting(settings) == second
-    assert millrace("models", "rollback")[1] == [{"champion": first, "retired": second}]
+    assert {row["version"]: row["scores"] for row in _list(millrace)} == {second: "acts", first: "beside"}
+    assert millrace("models", "rollback")[1] == [{"champion": first, "rolled_back": second}]
     assert _acting(settings) == first
     assert _says(millrace("models", "rollback"), "no champion before this one")
+    assert _says(millrace("models", "promote", second), "is rolled_back: it cannot become champion")
+
+
+def test_the_roll_out_is_frozen_and_thawed_by_an_event(settings: Settings, millrace: Millrace) -> None:
+    assert millrace("models", "freeze", "--reason", "a holiday")[1] == [{"is_frozen": True}]
+    assert millrace("models", "freeze")[1] == [{"is_frozen": True}]
+    assert millrace("models", "thaw")[1] == [{"is_frozen": False}]
+    assert [(each.status, each.reason) for each in events(_records(settings))] == [
+        ("frozen", "a holiday"),
+        ("thawed", "thawed by hand"),
+    ]
 
 
 def test_scores_are_evaluated_as_served_and_anew(settings: Settings, millrace: Millrace) -> None:
@@ -167,7 +179,7 @@ def test_no_models_give_an_empty_list(millrace: Millrace) -> None:
 def test_what_cannot_be_trusted_cannot_be_promoted(settings: Settings, millrace: Millrace) -> None:
     write_examples(settings)
     version = _trained(millrace, "--family", "logistic")
-    record = Versions.read(settings).record(version)
+    record = Versions.read(settings).version(version).published
     file = Path(settings.model_url) / record.package
     good = file.read_bytes()
 
@@ -182,10 +194,12 @@ def test_what_cannot_be_trusted_cannot_be_promoted(settings: Settings, millrace:
     assert not _list(millrace)[0]["is_trusted"]
 
     signature, _ = sign(good, Ed25519PrivateKey.generate())
-    unsigned = type(record)(**{**_fields(record), "signature": b""})
-    forged = type(record)(**{**_fields(record), "version": "forged", "signature": signature})
-    announce([unsigned, forged], settings)
-    assert _says(millrace("models", "verify", version), "unsigned")
+    log = ModelLog(settings)
+    for name, other in (("unsigned", b""), ("forged", signature)):
+        made = msgspec.structs.replace(record, version=name, signature=other)
+        log.append(lambda stands, made=made: made)
+    log.close()
+    assert _says(millrace("models", "verify", "unsigned"), "unsigned")
     assert _says(millrace("models", "promote", "forged"), "foreign_key")
     assert _acting(settings) is None
 
@@ -193,7 +207,7 @@ def test_what_cannot_be_trusted_cannot_be_promoted(settings: Settings, millrace:
 def test_a_missing_models_topic_is_told_before_the_fit(settings: Settings, millrace: Millrace) -> None:
     elsewhere = settings.model_copy(update={"topic_prefix": "nowhere."})
     with pytest.raises(DependencyError, match="millrace topics apply"):
-        announce([], elsewhere)
+        check_topic(elsewhere)
 
 
 def _trained(millrace: Millrace, *words: str) -> str:
@@ -204,7 +218,7 @@ def _trained(millrace: Millrace, *words: str) -> str:
 
 
 def _verified(settings: Settings, version: str) -> dict[str, Any]:
-    record = Versions.read(settings).record(version)
+    record = Versions.read(settings).version(version).published
     return {"version": version, "verified": True, "signer": record.signer, "sha256": record.sha256}
 
 
@@ -215,16 +229,16 @@ def _list(millrace: Millrace) -> list[dict[str, Any]]:
 
 
 def _acting(settings: Settings) -> str | None:
-    feed = ModelFeed(settings)
-    try:
-        champion, _ = acting(feed.catch_up())
-    finally:
-        feed.close()
+    champion = standing(_records(settings)).champion
     return champion.version if champion else None
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__struct_fields__}
+def _records(settings: Settings) -> list[ModelRecord]:
+    feed = ModelFeed(settings)
+    try:
+        return feed.catch_up()
+    finally:
+        feed.close()
 
 
 def _says(outcome: tuple[int, Any, str], words: str) -> bool:

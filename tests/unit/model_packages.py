@@ -29,6 +29,7 @@ from shared.models import (
     pack,
     sign,
 )
+from shared.models.records import Switch
 
 NAMES = ["amount", "count", "risk", "habit"]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -110,7 +111,7 @@ def package(kind: Kind = "trees", **changes: Any) -> bytes:
 
 
 def record(
-    of: bytes, key: Ed25519PrivateKey = KEY, status: Status = "champion", **changes: Any
+    of: bytes, key: Ed25519PrivateKey = KEY, status: Status = "published", **changes: Any
 ) -> ModelRecord:
     signature, signer = sign(of, key)
     made = ModelRecord(
@@ -125,4 +126,21 @@ def record(
         signer=signer,
         manifest="{}",
     )
+    return msgspec.structs.replace(made, **changes)
+
+
+class Numbering:
+    """Events with the numbers that a topic would give them."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def __call__(self, of: ModelRecord) -> ModelRecord:
+        self.last += 1
+        return msgspec.structs.replace(of, sequence=self.last)
+
+
+def moved(version: str, status: Status | Switch, **changes: Any) -> ModelRecord:
+    """An event after the publication, not numbered."""
+    made = ModelRecord(version=version, status=status, event_time=0, who="tests", reason="a test")
     return msgspec.structs.replace(made, **changes)

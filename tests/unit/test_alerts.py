@@ -187,7 +187,7 @@ def test_a_version_not_read_yet_is_looked_for_once_at_the_end_of_the_topic():
     topic = Topic()
     models = VersionedModels(topic.read, topic)
     models.start()
-    topic.records.append(record(package("linear"), version="late"))
+    topic.records.append(record(package("linear"), version="late", sequence=1))
     assert [models.model("late") for _ in range(3)] == ["late"] * 3
     assert topic.reads == 2
 

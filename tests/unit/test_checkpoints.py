@@ -50,31 +50,29 @@ def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
     assert Checkpoints(str(tmp_path), "s").newest(0) is None
 
 
+def started(file: Path, offset: int) -> CrashMarker:
+    marker = CrashMarker(file)
+    marker.started({PLACE: offset})
+    return marker
+
+
 def test_care_begins_after_three_starts_at_the_same_offset(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for _ in range(STARTS_BEFORE_CARE):
-        marker = CrashMarker(file)
-        marker.started({PLACE: 7})
-        assert not marker.is_careful
-    marker = CrashMarker(file)
-    marker.started({PLACE: 7})
-    assert marker.is_careful
+        assert not started(file, 7).needs_care()
+    assert started(file, 7).needs_care()
 
 
 def test_a_record_noted_when_the_process_ended_is_the_culprit(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for _ in range(STARTS_BEFORE_CARE + 1):
-        marker = CrashMarker(file)
-        marker.started({PLACE: 7})
+        marker = started(file, 7)
+        marker.needs_care()
     marker.taking(PLACE, 9)
-    again = CrashMarker(file)
-    again.started({PLACE: 7})
-    assert again.culprits == {(PLACE, 9)}
+    assert started(file, 7).culprits == {(PLACE, 9)}
 
 
 def test_starts_that_move_on_are_not_counted(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for offset in range(10):
-        marker = CrashMarker(file)
-        marker.started({PLACE: offset})
-    assert not marker.is_careful
+        assert not started(file, offset).needs_care()

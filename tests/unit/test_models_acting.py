@@ -20,7 +20,7 @@ from shared.models import (
 )
 from shared.models.acting import ModelStore
 from shared.settings import Settings, SettingsError
-from tests.unit.model_packages import Definitions, package, record
+from tests.unit.model_packages import Definitions, Numbering, moved, package, record
 
 
 class Shop:
@@ -30,16 +30,18 @@ class Shop:
         self.settings = Settings(model_url=f"memory://{folder.name}", keys_folder=folder)
         self.key = signing_key(self.settings)
         self.refused: list[tuple[str, Refusal]] = []
+        self.number = Numbering()
         self.models = ActingModels(self.settings, Definitions(), self.note)
 
     def note(self, record: ModelRecord, refused: ModelRefused) -> None:
         self.refused.append((record.version, refused.reason))
 
-    def publish(self, version: str, status: Status = "champion", stored: bool = True) -> ModelRecord:
+    def publish(self, version: str, status: Status = "champion", stored: bool = True) -> list[ModelRecord]:
         made = package("linear", version=version)
         if stored:
             self.store(version, made)
-        return record(made, self.key, status=status, version=version, package=f"{version}.zip")
+        of = record(made, self.key, version=version, package=f"{version}.zip")
+        return [self.number(of), self.number(moved(version, status))]
 
     def store(self, version: str, content: bytes) -> None:
         files, root = fsspec.core.url_to_fs(self.settings.model_url)
@@ -58,52 +60,58 @@ def test_before_the_first_model_nothing_acts(shop: Shop) -> None:
     assert shop.acting() == (None, None)
 
 
-def test_champion_and_challenger_are_swapped_as_their_records_come(shop: Shop) -> None:
-    shop.models.take([shop.publish("a"), shop.publish("b", "challenger")])
+def test_champion_and_challenger_are_swapped_as_their_events_come(shop: Shop) -> None:
+    shop.models.take([*shop.publish("a"), *shop.publish("b", "shadow")])
     assert shop.acting() == ("a", "b")
-    shop.models.take([shop.publish("b")])
-    assert shop.acting() == ("b", None)
+    shop.models.take([shop.number(moved("b", "champion"))])
+    assert shop.acting() == ("b", "a")
+    shop.models.take([shop.number(moved("b", "rolled_back"))])
+    assert shop.acting() == ("a", None)
 
 
 def test_a_refused_champion_is_told_once_and_the_old_one_goes_on(shop: Shop) -> None:
-    shop.models.take([shop.publish("a"), shop.publish("b")])
-    shop.models.take([record(package("linear", version="x"), version="x", package="b.zip")])
-    shop.models.take([shop.publish("c", "challenger")])
-    assert shop.acting() == ("b", "c")
+    shop.models.take([*shop.publish("a"), *shop.publish("b")])
+    altered = record(package("linear", version="x"), version="x", package="b.zip")
+    shop.models.take([shop.number(altered), shop.number(moved("x", "champion"))])
+    assert shop.acting() == ("b", None)  # b is the challenger too: it scores once
+    shop.models.take(shop.publish("c", "shadow"))
+    assert shop.acting() == ("b", None)
     assert shop.refused == [("x", Refusal.ALTERED)]
 
 
 def test_a_process_that_starts_anew_passes_over_the_refused_one_too(shop: Shop) -> None:
     shop.store("x", package("linear", version="x"))
     foreign = record(package("linear", version="x"), version="x", package="x.zip")
-    shop.models.take([shop.publish("a"), foreign])
+    shop.models.take([*shop.publish("a"), shop.number(foreign), shop.number(moved("x", "champion"))])
     assert shop.acting() == ("a", None)
     assert shop.refused == [("x", Refusal.FOREIGN_KEY)]
 
 
 def test_a_package_that_comes_late_is_taken_when_it_is_there(shop: Shop) -> None:
-    shop.models.take([shop.publish("a", stored=False)])
+    shop.models.take(shop.publish("a", stored=False))
     shop.models.take([])
     assert shop.acting() == (None, None)
-    shop.publish("a")
+    shop.store("a", package("linear", version="a"))
     shop.models.take([])
     assert shop.acting() == ("a", None)
     assert shop.refused == [("a", Refusal.ABSENT)]
 
 
-def test_a_version_published_anew_under_the_same_name_replaces_the_old_bytes(shop: Shop) -> None:
-    shop.models.take([shop.publish("a")])
-    made = package("linear", version="a", author="another")
-    shop.store("a", made)
-    shop.models.take([record(made, shop.key, version="a", package="a.zip")])
-    champion = shop.models.current()[0]
+def test_a_version_is_the_bytes_under_which_it_was_published_first(shop: Shop) -> None:
+    shop.models.take(shop.publish("a"))
+    other = package("linear", version="a", author="another")
+    shop.store("other", other)
+    again = record(other, shop.key, version="a", package="other.zip")
+    shop.models.take([shop.number(again), *shop.publish("b", "shadow")])
+    champion, challenger = shop.models.current()
     assert champion is not None
-    assert champion.manifest.author == "another"
+    assert champion.manifest.author == "tests"
+    assert challenger is not None
 
 
 def test_more_versions_than_are_kept_can_be_had(shop: Shop) -> None:
     store = ModelStore(shop.settings, Definitions(), shop.note)
-    records = [shop.publish(each) for each in "abcdefghijkl"]
+    records = [shop.publish(each)[0] for each in "abcdefghijkl"]
     found = [store.model(each) for each in [*records, *records]]
     assert [each.version for each in found if each is not None] == list("abcdefghijkl" * 2)
 

@@ -86,10 +86,8 @@ def test_an_error_in_place_of_a_record_ends_the_process(world: World) -> None:
     world.write(range(5))
     loop = world.start(Counting())
     world.steps(loop)
-    loop.stop()
     world.write(range(5, 9))
     world.log.trim(LAST, 0, 7)
-    loop = world.start(Counting())
     with pytest.raises(KafkaException):
         world.steps(loop)
 
@@ -133,6 +131,16 @@ def test_a_record_outlived_with_care_is_not_blamed_for_another_end(world: World)
     assert sorted(set(world.names(SCORES))) == names(range(6))
 
 
+def test_ends_before_any_record_was_taken_are_no_records_doing(world: World) -> None:
+    for _ in range(2 * STARTS_BEFORE_CARE):
+        world.steps(world.start(Counting()), 1)
+    world.write(range(6))
+    loop = world.start(Counting())
+    world.steps(loop, 1)
+    assert not loop.marker.is_careful
+    assert loop.stage.sizes == [6]  # type: ignore[attr-defined]
+
+
 def test_rebalances_without_a_crash_do_not_count_as_starts(world: World) -> None:
     loop = world.start(Counting())
     for _ in range(2 * STARTS_BEFORE_CARE):
@@ -162,6 +170,33 @@ def test_an_offset_committed_by_another_program_is_refused(world: World) -> None
     foreign.commit([TopicPartition(LAST, 0, 3)], asynchronous=False)
     with pytest.raises(StateError, match="committed without positions"):
         world.steps(world.start(Counting()))
+
+
+def test_records_deleted_before_they_were_taken_stop_the_service_with_their_range(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    world.steps(loop)
+    loop.stop()
+    world.write(range(5, 9))
+    world.log.trim(LAST, 0, 7)
+    with pytest.raises(StateError, match=r"0: the records from 5 to 6 were deleted before they were taken"):
+        world.steps(world.start(Counting()))
+    assert len(world.names(SCORES)) == 5
+
+
+def test_a_checkpoint_before_the_start_of_the_log_gives_way_to_what_is_kept(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    world.steps(loop)
+    loop.snapshots.last(0)
+    world.write(range(5, 9))
+    world.steps(loop)
+    world.log.trim(LAST, 0, 7)
+    again = world.start(Counting())
+    world.write(range(9, 12))
+    world.steps(again)
+    assert sorted(world.names(SCORES)) == names(range(12))
+    assert again.stage.seen[0] == 5  # type: ignore[attr-defined]
 
 
 def test_repeats_are_skipped_and_counted(world: World) -> None:

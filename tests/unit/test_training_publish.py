@@ -19,15 +19,17 @@ from shared.models import (
     ModelRecord,
     ModelRefused,
     Refusal,
+    Standing,
     fetch,
     load,
     pack,
     sign,
     signing_key,
+    standing,
     trusted_keys,
 )
 from shared.settings import Settings
-from tests.unit.model_packages import record
+from tests.unit.model_packages import Numbering, moved, record
 from tests.unit.training_examples import made
 
 EXAMPLES = made(days=10)
@@ -125,13 +127,27 @@ def test_nothing_is_left_beside_the_stored_package(settings: Settings) -> None:
     assert [file.name for file in (Path(settings.model_url) / of.version).iterdir()] == ["model.zip"]
 
 
+def versions(settings: Settings, *records: ModelRecord) -> Versions:
+    return Versions(settings, StillLog(standing(records)))  # type: ignore[arg-type]
+
+
+class StillLog:
+    """A log in which something stands and to which nothing is written."""
+
+    def __init__(self, stands: Standing) -> None:
+        self.stands = stands
+
+    def standing(self) -> Standing:
+        return self.stands
+
+
 def test_an_unknown_version_is_refused_by_name(settings: Settings) -> None:
     with pytest.raises(ModelRefused, match="no model version x"):
-        Versions(settings, {}).promote("x", Definitions())  # type: ignore[arg-type]
+        versions(settings).promote("x", Definitions())  # type: ignore[arg-type]
 
 
 def test_without_an_earlier_champion_nothing_is_rolled_back(settings: Settings) -> None:
-    of = published(settings)
-    for standing in ({}, {of.version: of}):
+    of, number = published(settings), Numbering()
+    for records in ([], [number(of), number(moved(of.version, "champion"))]):
         with pytest.raises(ModelRefused, match="no champion before this one"):
-            Versions(settings, standing).roll_back(Definitions())  # type: ignore[arg-type]
+            versions(settings, *records).roll_back(Definitions())  # type: ignore[arg-type]
