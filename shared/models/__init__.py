@@ -8,7 +8,7 @@ from shared.models.loading import Definitions, Model, load, verified
 from shared.models.log import ModelLog
 from shared.models.manifest import Kind, Manifest
 from shared.models.package import MAX_PACKAGE_BYTES, pack, unpack
-from shared.models.predictors import Linear, Predictor, River, Trees
+from shared.models.predictors import Blend, Linear, Predictor, River, Trees
 from shared.models.records import ModelRecord, Status
 from shared.models.refusal import ModelRefused, Refusal
 from shared.models.topic import ModelFeed, fetch
@@ -16,6 +16,7 @@ from shared.models.topic import ModelFeed, fetch
 __all__ = [
     "MAX_PACKAGE_BYTES",
     "ActingModels",
+    "Blend",
     "Definitions",
     "Kind",
     "Linear",

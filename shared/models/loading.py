@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from treelite.core import TreeliteError
@@ -15,11 +16,12 @@ from treelite.core import TreeliteError
 from shared.models.keys import TrustedKeys, check_signature
 from shared.models.manifest import Manifest
 from shared.models.package import MAX_PACKAGE_BYTES, unpack
-from shared.models.predictors import Features, Linear, Predictor, River, Scores, Trees
+from shared.models.predictors import Blend, Features, Linear, Predictor, River, Scores, Trees
 from shared.models.records import ModelRecord
 from shared.models.refusal import ModelRefused, Refusal
 
 RIVER = "river"
+Part = TypeVar("Part", Trees, Linear)
 
 
 class Definitions(Protocol):
@@ -145,6 +147,8 @@ def predictor_of(manifest: Manifest, content: bytes) -> Predictor:
             return _checked(manifest, _trees(manifest, content))
         case "linear":
             return _checked(manifest, _linear(content))
+        case "blend":
+            return _blend(manifest, content)
         case "river":
             return _river(manifest, content)
 
@@ -165,6 +169,23 @@ def _linear(content: bytes) -> Linear:
         return Linear.from_bytes(content)
     except (KeyError, ValueError, EOFError, OSError) as error:
         raise ModelRefused(Refusal.MALFORMED, f"the linear model cannot be read: {error}") from error
+
+
+def _blend(manifest: Manifest, content: bytes) -> Blend:
+    try:
+        parts = msgspec.msgpack.decode(content, type=list[tuple[Literal["trees", "linear"], bytes]])
+    except msgspec.MsgspecError as error:
+        raise ModelRefused(Refusal.MALFORMED, f"the blend cannot be read: {error}") from error
+    if not parts:
+        raise ModelRefused(Refusal.MALFORMED, "the blend has no parts")
+    return Blend(
+        [
+            _checked(manifest, _trees(manifest, each))
+            if kind == "trees"
+            else _checked(manifest, _linear(each))
+            for kind, each in parts
+        ]
+    )
 
 
 def _river(manifest: Manifest, content: bytes) -> River:
@@ -188,7 +209,7 @@ def _check_score(predictor: Predictor, width: int) -> None:
         )
 
 
-def _checked(manifest: Manifest, predictor: Trees | Linear) -> Predictor:
+def _checked(manifest: Manifest, predictor: Part) -> Part:
     if predictor.width != len(manifest.features):
         raise ModelRefused(
             Refusal.MALFORMED,

@@ -1,4 +1,4 @@
-"""The three kinds of model: a score for each row that does not depend on the rest of its batch."""
+"""The kinds of model: a score for each row that does not depend on the rest of its batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import treelite
@@ -15,6 +16,8 @@ import treelite.gtil
 
 Features = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
+
+CERTAIN = 1e-9  # a probability of 0 or 1 has no log odds
 
 
 class Predictor(Protocol):
@@ -87,6 +90,26 @@ class Linear:
         standard = (filled - self.means) / self.deviations
         margin = (standard * self.weights).sum(axis=1) + self.bias  # a product by matrix depends on the batch
         probability: Scores = 1.0 / (1.0 + np.exp(-margin))
+        return probability
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Several models, fitted to the same sample, whose log odds are averaged."""
+
+    parts: Sequence[Trees | Linear]
+
+    def to_bytes(self) -> bytes:
+        """Return kind and bytes of each part, as MessagePack."""
+        return msgspec.msgpack.encode(
+            [("trees" if isinstance(part, Trees) else "linear", part.to_bytes()) for part in self.parts]
+        )
+
+    def __call__(self, matrix: Features) -> Scores:
+        """Return the probability by the mean of the parts' log odds."""
+        found = [np.clip(part(matrix), CERTAIN, 1.0 - CERTAIN) for part in self.parts]
+        odds = sum(np.log(each / (1.0 - each)) for each in found) / len(found)
+        probability: Scores = 1.0 / (1.0 + np.exp(-odds))
         return probability
 
 

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import tree
 
-from shared.models import Linear, Predictor, River, Trees
-from tests.unit.model_packages import NAMES, boosted, linear, river, rows, trees
+from shared.models import Blend, Linear, ModelRefused, Predictor, River, Trees
+from shared.models.loading import predictor_of
+from tests.unit.model_packages import NAMES, boosted, linear, manifest, river, rows, trees
 
-PREDICTORS: dict[str, Predictor] = {"trees": trees(), "linear": linear(), "river": river()}
+BLEND = Blend([trees(), linear()])
+PREDICTORS: dict[str, Predictor] = {"trees": trees(), "linear": linear(), "blend": BLEND, "river": river()}
 
 
 @pytest.mark.parametrize("kind", PREDICTORS)
@@ -73,3 +75,17 @@ def test_river_sees_only_the_features_that_are_defined() -> None:
 
 def test_a_river_model_that_knows_no_class_gives_no_score() -> None:
     assert np.isnan(River(tree.HoeffdingTreeClassifier(), NAMES)(np.zeros((1, 4), np.float32))[0])
+
+
+def test_a_blend_lies_at_the_mean_of_the_log_odds_of_its_parts() -> None:
+    matrix = rows(64, seed=11)
+    odds = [np.log(part(matrix) / (1 - part(matrix))) for part in BLEND.parts]
+    np.testing.assert_allclose(BLEND(matrix), 1 / (1 + np.exp(-(odds[0] + odds[1]) / 2)), rtol=1e-12)
+
+
+def test_a_blend_survives_its_bytes_and_a_damaged_one_is_refused() -> None:
+    matrix, of = rows(64, seed=12), manifest(kind="blend")
+    np.testing.assert_array_equal(predictor_of(of, BLEND.to_bytes())(matrix), BLEND(matrix))
+    for content in (b"", Blend([]).to_bytes(), BLEND.to_bytes()[:-1]):
+        with pytest.raises(ModelRefused):
+            predictor_of(of, content)
