@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pace.add_argument("--rate", type=float, help="payments a second instead")
     parser.add_argument("--format", choices=("avro", "json"), default="avro", help="form of raw records")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier replay was stopped")
+    parser.add_argument(
+        "--await-training", action="store_true", help="at full speed, let models be retrained in time"
+    )
     parser.add_argument("--repeat-share", type=_share, default=0.0, help="share of payments sent twice")
     labels = parser.add_argument_group("labels")
     labels.add_argument(
@@ -121,6 +124,7 @@ def _play(arguments: argparse.Namespace) -> Play:
         form=arguments.format,
         repeat_share=arguments.repeat_share,
         is_resumed=arguments.resume,
+        is_training_awaited=arguments.await_training,
     )
 
 

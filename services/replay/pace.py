@@ -11,6 +11,7 @@ from shared.stream.clients import DependencyError
 
 LOOK_SECONDS = 0.02
 STUCK_SECONDS = 120.0
+STUCK_FITTING_SECONDS = 1800.0  # while a model is fitted, training commits nothing
 MICROSECONDS = 1_000_000
 
 
@@ -32,8 +33,11 @@ class ClosedLoop:
     So a label is joined and counted before a payment comes that must see it, whatever the speed.
     """
 
-    def __init__(self, pipeline: Pipeline, lag: int, flush: Callable[[], None]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, lag: int, flush: Callable[[], None], stuck_seconds: float = STUCK_SECONDS
+    ) -> None:
         self._pipeline, self._lag, self._flush = pipeline, lag, flush
+        self._stuck_seconds = stuck_seconds
         self._limit: int | None = None
 
     def wait(self, first: int, last: int, payments: int) -> None:
@@ -42,14 +46,14 @@ class ClosedLoop:
         Raises
         ------
         DependencyError
-            If one of them commits nothing for two minutes.
+            If one of them commits nothing for ``stuck_seconds``.
         """
         if self._limit is None:
             self._limit = first + self._lag
         if last <= self._limit:
             return
         self._flush()
-        deadline, before = time.monotonic() + STUCK_SECONDS, None
+        deadline, before = time.monotonic() + self._stuck_seconds, None
         while True:
             found = self._pipeline.slowest()
             reached = first if found is None else found[0]
@@ -57,10 +61,10 @@ class ClosedLoop:
                 self._limit = max(self._limit, reached + self._lag)
                 return
             if found != before:
-                deadline, before = time.monotonic() + STUCK_SECONDS, found
+                deadline, before = time.monotonic() + self._stuck_seconds, found
             if found is not None and time.monotonic() > deadline:
                 raise DependencyError(
-                    f"millrace.{found[1]} has committed nothing for {STUCK_SECONDS:g} seconds; "
+                    f"millrace.{found[1]} has committed nothing for {self._stuck_seconds:g} seconds; "
                     "see whether it runs (`millrace status`)"
                 )
             time.sleep(LOOK_SECONDS)

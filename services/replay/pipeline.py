@@ -24,6 +24,8 @@ GROUPS = {
     "labels": ("scores.v1", "labels.v1"),
 }
 """The services that payments and labels pass before a feature can count them, with what they read."""
+TRAINING = {"training": ("examples.v1",)}
+"""The service that payments need not wait for, unless models are to come as early as in slow motion."""
 ANSWER_SECONDS = 10.0
 LATEST = OffsetSpec(OFFSET_SPEC_LATEST)  # type: ignore[abstract]
 

@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 
 from services.replay.delayed import DelayedLabel, Delays, fraction
-from services.replay.pace import ClosedLoop, Pace, Rate, RealTime
+from services.replay.pace import STUCK_FITTING_SECONDS, ClosedLoop, Pace, Rate, RealTime
 from services.replay.payments import Source
-from services.replay.pipeline import Pipeline
+from services.replay.pipeline import GROUPS, TRAINING, Pipeline
 from services.replay.records import FORMATS, LABELS, PAYMENTS
 from services.replay.sender import Sender
 from shared.settings import Settings
@@ -33,7 +33,8 @@ class Play:
     """How a source is played.
 
     ``speed`` is "max" or a multiple of real time; ``rate``, where given, is payments a second instead.
-    ``lag`` is `label_lag` in microseconds; ``repeat_share`` of the payments are sent twice.
+    ``lag`` is `label_lag` in microseconds; ``repeat_share`` of the payments are sent twice. At full speed
+    ``is_training_awaited`` holds them back for models too, not only for features.
     """
 
     speed: float | str = "max"
@@ -43,6 +44,7 @@ class Play:
     form: str = "avro"
     repeat_share: float = 0.0
     is_resumed: bool = False
+    is_training_awaited: bool = False
 
 
 @dataclass
@@ -171,6 +173,9 @@ def _pace(settings: Settings, play: Play, sender: Sender) -> Pace:
     if play.rate is not None:
         return Rate(play.rate)
     if play.speed == "max":
+        if play.is_training_awaited:
+            pipeline = Pipeline(settings, {**GROUPS, **TRAINING})
+            return ClosedLoop(pipeline, play.lag, sender.flush, STUCK_FITTING_SECONDS)
         return ClosedLoop(Pipeline(settings), play.lag, sender.flush)
     return RealTime(float(play.speed))
 
