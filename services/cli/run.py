@@ -14,6 +14,7 @@ SERVICES = {
     "scoring": ("services.scoring",),
     "alerts": ("services.alerts",),
     "labels": ("services.labels",),
+    "training": ("services.training",),
 }
 
 

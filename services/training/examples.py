@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from services.training import register
 from services.training.failure import TrainingError
 from shared import wire
 from shared.features import FeatureSet
@@ -25,10 +26,13 @@ FIELDS = (
     "transaction_id",
     "event_time",
     "customer_id",
+    "terminal_id",
     "amount_base",
     "channel",
     "score",
     "model_version",
+    "challenger_score",
+    "challenger_version",
     "label",
     "label_time",
     "label_origin",
@@ -43,9 +47,8 @@ IMPLIED = "implied"
 class Examples:
     """One row a payment, ordered by event time and transaction id.
 
-    ``rows`` holds transaction_id, event_time (microseconds), customer_id, amount_base (minor units),
-    channel, score, model_version, is_fraud, is_implied, label_time (microseconds); ``features`` has
-    shape (n, k), NaN where undefined.
+    ``rows`` holds what `decoded` gives but the features: times in microseconds, amount_base in minor
+    units; ``features`` has shape (n, k), NaN where undefined.
     """
 
     rows: pl.DataFrame
@@ -115,19 +118,26 @@ def read_examples(
     return found
 
 
-def decoded(values: Sequence[bytes], version: int) -> pl.DataFrame:
-    """Return framed examples as columns, of one version of the features."""
-    frame = wire.decode_columns(values, FIELDS).filter(
-        pl.all_horizontal(pl.col(each) == version for each in VERSIONS)
-    )
-    return frame.select(
+def decoded(values: Sequence[bytes], version: int, places: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return framed examples as columns, of one version of the features.
+
+    ``places``, where given, are columns of the same height that are put in front.
+    """
+    frame = wire.decode_columns(values, FIELDS)
+    frame = frame if places is None else pl.concat([places, frame], how="horizontal")
+    return frame.filter(pl.all_horizontal(pl.col(each) == version for each in VERSIONS)).select(
+        *(places.columns if places is not None else ()),
         "transaction_id",
         pl.col("event_time").cast(pl.Int64),
         "customer_id",
+        "terminal_id",
         "amount_base",
         pl.col("channel").cast(pl.String),
         "score",
         "model_version",
+        "challenger_score",
+        "challenger_version",
+        "label_origin",
         is_fraud=pl.col("label").cast(pl.String) == "fraud",
         is_implied=pl.col("label_origin") == IMPLIED,
         label_rank="label_rank",
@@ -141,14 +151,9 @@ def upserted(frames: Sequence[pl.DataFrame]) -> Examples:
 
     Which record came first does not matter.
     """
-    frame = (
-        pl.concat(frames)
-        .sort("label_rank", "label_time", "is_fraud")
-        .unique("transaction_id", keep="last", maintain_order=True)
-        .sort("event_time", "transaction_id")
-    )
+    frame = register.upserted(frames[0].clear(), pl.concat(frames))
     features = wire.feature_matrix(frame, "features") if frame.height else np.empty((0, 0), np.float32)
-    return Examples(frame.drop("features", "label_rank"), features)
+    return Examples(frame.drop("features"), features)
 
 
 def _decoded(values: Sequence[bytes], version: int, topic: str) -> pl.DataFrame:

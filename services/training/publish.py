@@ -27,13 +27,16 @@ PACKAGE = "model.zip"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def manifest_of(trained: Trained, recipe: Recipe, tested: Metrics, definitions: FeatureSet) -> Manifest:
+def manifest_of(
+    trained: Trained, recipe: Recipe, tested: Metrics, definitions: FeatureSet, as_of: int | None = None
+) -> Manifest:
     """Return the manifest of a trained model; the same content gets the same version."""
     unnamed = Manifest(
         version="",
         kind=trained.fitted.kind,
         family=recipe.family,
         created_at=trained.newest,
+        as_of=as_of,
         features=list(definitions.names),
         features_version=definitions.version,
         medians=[None if np.isnan(each) else float(each) for each in trained.medians],
@@ -57,6 +60,32 @@ def histograms(features: npt.NDArray[np.float32], definitions: FeatureSet) -> di
     return {name: part.tolist() for name, part in zip(layout.names, parts, strict=True)}
 
 
+def publication(manifest: Manifest, model: bytes, settings: Settings) -> ModelRecord:
+    """Put the signed package below ``model_url``; return the event that tells of it, not yet written.
+
+    Raises
+    ------
+    DependencyError
+        If the store cannot be written.
+    """
+    package = pack(manifest, model)
+    signature, signer = sign(package, signing_key(settings))
+    path = f"{manifest.version}/{PACKAGE}"
+    store(package, path, settings)
+    return ModelRecord(
+        version=manifest.version,
+        status="published",
+        event_time=manifest.created_at,
+        who=manifest.author,
+        reason="trained",
+        package=path,
+        sha256=hashlib.sha256(package).hexdigest(),
+        signature=signature,
+        signer=signer,
+        manifest=manifest.to_bytes().decode(),
+    )
+
+
 def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings) -> ModelRecord:
     """Put the signed package below ``model_url`` and tell of it; return the event.
 
@@ -69,22 +98,7 @@ def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings
     NotAllowed
         If the version was published before and cannot come to that status.
     """
-    package = pack(manifest, model)
-    signature, signer = sign(package, signing_key(settings))
-    path = f"{manifest.version}/{PACKAGE}"
-    store(package, path, settings)
-    record = ModelRecord(
-        version=manifest.version,
-        status="published",
-        event_time=manifest.created_at,
-        who=manifest.author,
-        reason="trained",
-        package=path,
-        sha256=hashlib.sha256(package).hexdigest(),
-        signature=signature,
-        signer=signer,
-        manifest=manifest.to_bytes().decode(),
-    )
+    record = publication(manifest, model, settings)
     log = ModelLog(settings)
     try:
         log.append(lambda stands: None if record.version in stands.versions else record)

@@ -13,7 +13,7 @@ from services.training.failure import TrainingError
 from services.training.fit import FITS, Fitted, medians
 from services.training.metrics import Metrics, metrics
 from services.training.recipe import Recipe
-from services.training.split import DAY, matured_until, parts, split
+from services.training.split import DAY, Split, matured_until, parts, split
 from shared.models.loading import corrected
 
 LEAST_FRAUDS = 20  # below this a fit is chance
@@ -70,8 +70,23 @@ def trained(examples: Examples, recipe: Recipe) -> Trained:
     )
 
 
-def tried(examples: Examples, recipe: Recipe) -> Metrics:
-    """Return the metrics of the recipe in time order: fitted, the label delay waited for, tested.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A recipe tried in time order: what was fitted to earlier days, and what it was tested on."""
+
+    model: Trained
+    train: Examples
+    test: Examples
+    windows: Split
+
+    @property
+    def metrics(self) -> Metrics:
+        """How well it told the frauds of the test days."""
+        return metrics(self.test.rows, self.model.predict(self.test.features))
+
+
+def trial(examples: Examples, recipe: Recipe) -> Tried:
+    """Return the recipe tried in time order: fitted, the label delay waited for, tested.
 
     Raises
     ------
@@ -85,7 +100,12 @@ def tried(examples: Examples, recipe: Recipe) -> Metrics:
             f"{test.frauds} frauds among {len(test)} payments of the test days: {LEAST_TEST_FRAUDS} and some "
             "genuine ones are needed; wait for more labels or raise --test-days"
         )
-    return metrics(test.rows, trained(train, recipe).predict(test.features))
+    return Tried(trained(train, recipe), train, test, windows)
+
+
+def tried(examples: Examples, recipe: Recipe) -> Metrics:
+    """Return the metrics of the recipe in time order; raises TrainingError as `trial`."""
+    return trial(examples, recipe).metrics
 
 
 def newest(examples: Examples, recipe: Recipe) -> Trained:

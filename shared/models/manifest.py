@@ -19,6 +19,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The recipe by which it was fitted."""
     created_at: int
     """Event time of the newest training row, microseconds UTC."""
+    as_of: int | None = None
+    """Event time by which the labels had counted, microseconds; None where it was trained by hand."""
     features: list[str]
     features_version: int
     medians: list[float | None]

@@ -70,6 +70,16 @@ class LabelsSettings(Section):
     correction_days: int = Field(120, ge=8)
 
 
+class TrainingSettings(Section):
+    """Data set and schedule of the training service; days of event time."""
+
+    kept_days: int = Field(90, ge=14)
+    flush_seconds: float = Field(2.0, gt=0)
+    refit_days: float = Field(7, gt=0)
+    alarm_gap_days: float = Field(2, ge=0)
+    search_seconds: float = Field(0, ge=0)
+
+
 class Settings(Section):
     """The settings of every service; secrets are read on demand and never printed."""
 
@@ -92,6 +102,7 @@ class Settings(Section):
     scoring: ScoringSettings = ScoringSettings()
     alerts: AlertsSettings = AlertsSettings()
     labels: LabelsSettings = LabelsSettings()
+    training: TrainingSettings = TrainingSettings()
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
 
     @classmethod

@@ -1,0 +1,209 @@
+"""The training service at work: takes examples in, has models fitted when that is due, publishes them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from services.training.dataset import Dataset
+from services.training.feed import Feed, Signal
+from services.training.fitting import Before, Fitting
+from services.training.gates.verdict import is_accepted
+from services.training.online import Learner
+from services.training.order import Merge
+from services.training.publish import moved, publication
+from services.training.refit import MANIFEST, MODEL, Outcome
+from services.training.register import is_fresh
+from services.training.reports import Reports
+from services.training.rows import example_rows
+from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, due
+from shared.features import FeatureSet
+from shared.models import Manifest, ModelLog, Move, Standing
+from shared.settings import Settings
+
+ACCEPTED, URGENT = "is_accepted", "is_urgent"
+"""Figures of a publication: whether no gate failed; whether an alarm asked for the model."""
+WAIT_SECONDS = 0.2
+MOST_ROWS = 20_000
+"""Rows after which they are taken in at once: a few seconds of learning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """The topics that are followed."""
+
+    examples: Feed
+    signals: Feed
+    models: ModelLog
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything that it knows follows from the topics; its folder only saves the time of reading them.
+
+    While a model is fitted nothing is committed, so that a replay that waits for training waits for it.
+    """
+
+    settings: Settings
+    features: FeatureSet
+    feeds: Feeds
+    dataset: Dataset
+    reports: Reports
+    merge: Merge
+    learner: Learner
+    past: Past = field(default_factory=Past)
+    newest: Manifest | None = None
+    """Of the model made as of the latest time."""
+    fitting: Fitting | None = None
+    clock: Callable[[], float] = time.monotonic
+    _flush_due: float = 0.0
+
+    def start(self) -> None:
+        """Hear all that the topics have told of refits before, so that none is made twice."""
+        while not self.feeds.signals.at_end:
+            self._hear()
+        self._look()
+
+    def step(self) -> None:
+        """Read what came, take it in when due, start, watch or end a refit."""
+        self._hear()
+        self._read()
+        self._take_in()
+        if self.fitting is not None:
+            self._watch(self.fitting)
+        if self.fitting is None:
+            self.feeds.examples.commit(self.merge.clocks)
+        self.reports.lag(self.feeds.examples.lag)
+
+    def stop(self) -> None:
+        """End a refit that is on its way, and leave."""
+        if self.fitting is not None:
+            self.fitting.stop()
+        for feed in (self.feeds.examples, self.feeds.signals, self.feeds.models):
+            feed.close()
+
+    def _hear(self) -> None:
+        messages = self.feeds.signals.poll(0.0)
+        self.past = self.past.heard(Signal.from_bytes(each.value() or b"") for each in messages)
+
+    def _look(self) -> None:
+        """See which models there are, and move those that wait."""
+        while (move := waiting(self.feeds.models.standing())) is not None:
+            self.feeds.models.append(lambda stands, move=move: moved(stands, move, SERVICE))  # type: ignore[misc]
+        for version in self.feeds.models.standing().versions.values():
+            manifest = msgspec.json.decode(version.published.manifest, type=Manifest)
+            self.past = self.past.made(as_of(manifest))
+            if self.newest is None or as_of(manifest) > as_of(self.newest):
+                self.newest = manifest
+
+    def _read(self) -> None:
+        messages = self.feeds.examples.poll(WAIT_SECONDS)
+        if not messages:
+            return
+        places = [(int(each.partition() or 0), int(each.offset() or 0)) for each in messages]
+        values = [each.value() or b"" for each in messages]
+        rows = example_rows(values, places, self.features, self.settings.secret("dataset"))
+        self.reports.read(len(messages), len(messages) - rows.height)
+        self.merge.add(rows)
+
+    def _take_in(self) -> None:
+        limit = self.merge.limit(self.feeds.examples.at_end)
+        if limit is None or (self.fitting is not None and not self.fitting.is_read):
+            return
+        wanted = self._wanted()
+        until = limit if wanted is None else max(min(limit, wanted.as_of), self._merged)
+        is_due = wanted is not None and limit >= wanted.as_of
+        now = self.clock()
+        if is_due or now >= self._flush_due or self.merge.waiting >= MOST_ROWS:
+            self._commit(until)
+            self._look()
+            self._flush_due = now + self.settings.training.flush_seconds
+        if wanted is not None and is_due and self.fitting is None:
+            self._start(wanted._replace(as_of=max(wanted.as_of, self._merged)))
+
+    def _wanted(self) -> Due | None:
+        """Return the refit up to which examples are taken in: while one runs, the one after it."""
+        began = self.dataset.state.began
+        past = replace(self.past, first=began if began is not None else self.merge.first)
+        return due(past if self.fitting is None else past.made(self.fitting.due.as_of), self.calendar)
+
+    def _commit(self, until: int) -> None:
+        rows = self.merge.take(until)
+        if not rows.height:
+            return
+        standing = self.dataset.standing(rows.drop("at"))
+        fresh = is_fresh(standing, rows)
+        rows = rows.with_columns(self.learner.take(rows, fresh))
+        self.dataset.commit(standing, rows, self.merge.reached, self.learner.to_bytes())
+        self.reports.taken(rows.height, int(fresh.sum()), self._merged)
+
+    def _start(self, wanted: Due) -> None:
+        champion = self.feeds.models.standing().champion
+        before = Before(self.newest, champion.published if champion else None)
+        self.fitting = Fitting.start(self.dataset.folder, wanted, self.settings, before)
+        self.reports.started(wanted)
+
+    def _watch(self, fitting: Fitting) -> None:
+        for step in fitting.progress():
+            self.reports.step(step)
+        outcome = fitting.outcome()
+        if outcome is None:
+            return
+        self.fitting = None
+        quality = fitting.quality()
+        if quality is not None:
+            self.reports.quality(quality)
+        if outcome.version is None:
+            self._refuse(outcome)
+        else:
+            self._publish(fitting, outcome)
+
+    def _publish(self, fitting: Fitting, outcome: Outcome) -> None:
+        manifest = msgspec.json.decode((fitting.out / MANIFEST).read_bytes(), type=Manifest)
+        verdicts = fitting.verdicts()
+        self.reports.judged(verdicts, manifest.version, outcome.as_of)
+        told = {ACCEPTED: is_accepted(verdicts), URGENT: fitting.due.why == "alarm"}
+        model = (fitting.out / MODEL).read_bytes()
+        record = msgspec.structs.replace(
+            publication(manifest, model, self.settings),
+            event_time=outcome.as_of,
+            who=SERVICE,
+            reason=fitting.due.why,
+            numbers=json.dumps(told),
+        )
+        self.feeds.models.append(lambda stands: None if record.version in stands.versions else record)
+        self._look()
+        self.reports.published(manifest, outcome)
+
+    def _refuse(self, outcome: Outcome) -> None:
+        signal = Signal(REFUSED, outcome.as_of, "warning", SERVICE, detail=outcome.reason)
+        self.reports.signal(signal)
+        self.reports.refused(outcome)
+        self.past = self.past.heard([signal])
+
+    @property
+    def calendar(self) -> Calendar:
+        """When refits are due."""
+        return Calendar.of(self.settings.training)
+
+    @property
+    def _merged(self) -> int:
+        return max((each.clock for each in self.merge.reached.values()), default=0)
+
+
+def as_of(manifest: Manifest) -> int:
+    """Return the event time as of which a model was made."""
+    return manifest.as_of or manifest.created_at
+
+
+def waiting(stands: Standing) -> Move | None:
+    """Return the move of a version that waits to act: champion where no gate failed."""
+    for version in stands.at("published"):
+        is_accepted = json.loads(version.published.numbers).get(ACCEPTED)
+        if is_accepted is not None:
+            return Move(version.version, "champion" if is_accepted else "rejected", "judged by the gates")
+    return None

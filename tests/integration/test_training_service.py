@@ -1,0 +1,143 @@
+"""The training service on real Kafka: it retrains by itself; a kill loses and doubles nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from services.training.__main__ import build, folder
+from services.training.feed import Signal
+from services.training.loop import Service
+from shared.models import ModelFeed
+from shared.settings import Settings
+from shared.stream.clients import producer, read_topic
+from shared.telemetry import Telemetry
+from tests.integration.test_training import DAY, DAYS, EPOCH, write_examples
+from tests.waiting import wait_for
+
+FITS = [EPOCH + days * DAY for days in (36, 43, 50)]
+"""28 days after the first label counted, then each week; labels are known up to day 51."""
+
+
+@pytest.fixture
+def quick(settings: Settings) -> Settings:
+    training = settings.training.model_copy(update={"flush_seconds": 0.01})
+    return settings.model_copy(update={"training": training})
+
+
+def started(settings: Settings) -> Service:
+    service = build(settings, Telemetry("training"))
+    service.start()
+    return service
+
+
+def killed(service: Service) -> None:
+    """What a kill leaves: nothing is written any more, and the refit ends with its parent."""
+    if service.fitting is not None:
+        service.fitting.stop()
+    service.feeds.examples.close()
+
+
+def made(settings: Settings) -> list[int]:
+    """As of when the models were made that the topic tells of."""
+    feed = ModelFeed(settings)
+    try:
+        manifests = [json.loads(each.manifest) for each in feed.catch_up() if each.manifest]
+    finally:
+        feed.close()
+    return [each["as_of"] for each in manifests]
+
+
+def run(service: Service, until_fits: int) -> None:
+    def stepped() -> bool:
+        service.step()
+        return service.fitting is None and len(made(service.settings)) >= until_fits
+
+    wait_for(stepped, 280, "the refits")
+
+
+def test_it_retrains_each_week_and_keeps_the_data_set(quick: Settings) -> None:
+    frauds = write_examples(quick)
+    service = started(quick)
+    run(service, until_fits=3)
+    assert made(quick) == FITS
+    service.stop()
+    frame = pd.read_parquet(folder(quick))
+    assert frame["is_fraud"].sum() == pytest.approx(frauds, abs=10)  # but for the last day
+    assert frame["transaction_id"].is_unique
+    assert not frame["transaction_id"].str.startswith("p").any()
+    assert frame["online_score"].notna().mean() > 0.7
+
+
+def test_a_kill_at_any_step_neither_loses_nor_doubles(quick: Settings) -> None:
+    write_examples(quick)
+    undisturbed = quick.model_copy(update={"state_folder": quick.state_folder / "undisturbed"})
+    elsewhere = quick.model_copy(update={"state_folder": quick.state_folder / "killed"})
+    for steps in (1, 2, 3, 5, 8, 13):
+        service = started(elsewhere)
+        for _ in range(steps):
+            service.step()
+        killed(service)
+    service = started(elsewhere)
+    run(service, until_fits=3)
+    assert made(quick) == FITS
+    plain = started(undisturbed)
+
+    def level() -> bool:
+        service.step()
+        plain.step()
+        return plain.merge.reached == service.merge.reached
+
+    wait_for(level, 60, "the same place in the log")
+    for left, right in zip(tables(service), tables(plain), strict=True):
+        assert left.equals(right, null_equal=True)
+    assert weights(service) == weights(plain)
+
+
+def test_after_its_folder_was_lost_it_makes_no_model_twice(quick: Settings) -> None:
+    write_examples(quick)
+    run(started(quick), until_fits=3)
+    elsewhere = quick.model_copy(update={"state_folder": quick.state_folder / "anew"})
+    service = started(elsewhere)
+    wait_for(lambda: service.step() or len(service.dataset.dates()) >= DAYS - 1, 60, "the examples")
+    assert service.fitting is None
+    assert made(quick) == FITS
+
+
+def test_an_alarm_brings_a_refit_forward(quick: Settings) -> None:
+    write_examples(quick)
+    sender = producer(quick)
+    alarm = Signal("average-precision", EPOCH + 40 * DAY, "alarm", "monitor")
+    sender.produce(quick.topic("monitoring.v1"), alarm.to_bytes(), b"average-precision", partition=0)
+    assert sender.flush(30) == 0
+    run(started(quick), until_fits=3)
+    assert made(quick) == [EPOCH + days * DAY for days in (36, 40, 47)]
+
+
+def test_a_refit_without_a_model_is_told_of_and_tried_a_day_later(quick: Settings) -> None:
+    write_examples(quick)
+    few = quick.model_copy(update={"training": quick.training.model_copy(update={"kept_days": 14})})
+    service = started(few)
+
+    def refused() -> bool:
+        service.step()
+        return service.past.refused is not None and service.past.refused >= FITS[0] + DAY
+
+    wait_for(refused, 60, "a refusal")
+    signals = [Signal.from_bytes(each.value() or b"") for each in read_topic(quick, "monitoring.v1")]
+    assert [each.event_time for each in signals][:2] == [FITS[0], FITS[0] + DAY]
+    assert "frauds" in signals[0].detail
+
+
+def tables(service: Service) -> Iterator[pl.DataFrame]:
+    for file in sorted(service.dataset.folder.rglob("examples.parquet")):
+        yield pl.read_parquet(file).sort("transaction_id")
+
+
+def weights(service: Service) -> tuple[dict[str, float], float]:
+    regression = service.learner.model["LogisticRegression"]
+    return regression.weights, regression.intercept
