@@ -31,7 +31,21 @@ def registry() -> dict[str, Any]:
     return content
 
 
+@cache
+def streams() -> frozenset[str]:
+    """Return the topics whose records begin with ``source``."""
+    return frozenset(name for name, topic in toml("topics")["topics"].items() if topic.get("is_stream"))
+
+
+@cache
 def partition_count(topic: str) -> int:
     """Return the number of partitions of a topic, by its name without prefix."""
     topics = toml("topics")
     return int(topics["topics"][topic].get("partitions", topics["defaults"]["partitions"]))
+
+
+def symbols(name: str, field: str) -> list[str]:
+    """Return the symbols of an enum field of a schema; a value's number is its place among them."""
+    declared = {each["name"]: each["type"] for each in avro(name)["fields"]}
+    found: list[str] = declared[field]["symbols"]
+    return found

@@ -15,7 +15,7 @@ from shared.policy import Decision
 from shared.stream import Batch, Input, Outgoing, Stage
 
 INPUT, OUTPUT = "scores.v1", "alerts.v1"
-FLAGGED = [Decision.REVIEW.symbol, Decision.DECLINE.symbol]
+FLAGGED = [Decision.REVIEW, Decision.DECLINE]
 COPIED = (
     "transaction_id",
     "event_time",
@@ -58,12 +58,11 @@ class AlertsStage(Stage):
 
     def process(self, batch: Batch) -> list[Outgoing]:
         """Return the alerts of a batch of scores, in its order."""
-        decisions = batch.columns(["decision"])["decision"].cast(pl.String)
-        rows = decisions.is_in(FLAGGED).arg_true()
-        if rows.is_empty():
+        rows = np.flatnonzero(np.isin(batch.fields(["decision"]).numbers("decision"), FLAGGED))
+        if not rows.size:
             return []
-        scores = wire.decode_columns([batch.values[row] for row in rows.to_list()], [*COPIED, *self._columns])
-        flagged = scores.with_columns(pl.col("decision").cast(pl.String), row=rows.cast(pl.Int64))
+        scores = wire.decode_columns([batch.values[row] for row in rows.tolist()], [*COPIED, *self._columns])
+        flagged = scores.with_columns(pl.col("decision").cast(pl.String), row=pl.Series(rows))
         self._reports.flagged(flagged["decision"].to_list())
         explained = self._explained(flagged)
         times = pl.col("event_time", "accepted_at").to_physical()

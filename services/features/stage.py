@@ -40,15 +40,15 @@ class FeaturesStage(Stage):
         if batch.topic == self._entity.outcomes:
             self._learn(batch)
             return []
-        payments = batch.columns(["event_time", "amount_base", self._entity.output_key])
-        appended = wire.float_block(self._advance(batch, payments), self._features.version)
-        keys = [key.encode() for key in payments[self._entity.output_key].to_list()]
+        payments = batch.fields(["amount_base", self._entity.output_key])
+        matrix = self._advance(batch, payments.numbers("amount_base"))
+        appended = wire.float_block(matrix, self._features.version)
+        keys = payments.texts(self._entity.output_key)
         return [Outgoing(self._entity.output, keys, batch.grow(self._entity.output, appended))]
 
-    def _advance(self, batch: Batch, payments: pl.DataFrame) -> npt.NDArray[np.float32]:
-        times = payments["event_time"].to_physical().to_numpy()
-        amounts = payments["amount_base"].to_numpy()
-        upstream, _ = wire.sources(batch.values)
+    def _advance(self, batch: Batch, amounts: Ints) -> npt.NDArray[np.float32]:
+        times = batch.event_times
+        upstream, _ = wire.sources(batch.joined)
         matrix = np.empty((len(batch), len(self._entity.features)), np.float32)
         for partition, rows in _by_partition(batch.partitions):
             state = self._state(partition)
@@ -60,7 +60,9 @@ class FeaturesStage(Stage):
         return matrix
 
     def _learn(self, batch: Batch) -> None:
-        outcomes = batch.columns(["transaction_id", "event_time", "label_time", "label", *self._block])
+        outcomes = wire.decode_columns(
+            batch.values, ["transaction_id", "event_time", "label_time", "label", *self._block]
+        )
         labels = outcomes["label"].cast(pl.String) == FRAUD
         columns = [
             outcomes["event_time"].to_physical(),
@@ -72,7 +74,7 @@ class FeaturesStage(Stage):
         for partition, rows in _by_partition(batch.partitions):
             state = self._state(partition)
             numbers = state.index.numbers([batch.keys[row] for row in rows.tolist()])
-            ids = outcomes["transaction_id"].gather(rows).to_list()
+            ids = [each.encode() for each in outcomes["transaction_id"].gather(rows).to_list()]
             state.learn(numbers, ids, rows_of[rows], carried[rows])
 
     def _carried(self, outcomes: pl.DataFrame) -> Rows:

@@ -71,7 +71,7 @@ class PaymentChecks:
         self._tokens = frozenset(token_fields)
         self._key = token_key
         self._max_length = max_id_length
-        channels = _symbols("transactions.v1", "channel")
+        channels = schemas.symbols("transactions.v1", "channel")
         self._channels = {symbol: long_bytes(place) for place, symbol in enumerate(channels)}
 
     def check(self, raw: RawPayment) -> Payment:
@@ -158,9 +158,3 @@ def checked_text(field: str, text: str, max_length: int) -> bytes:
 def avro_text(content: bytes) -> bytes:
     """Return UTF-8 as an Avro string."""
     return long_bytes(len(content)) + content
-
-
-def _symbols(schema: str, field: str) -> list[str]:
-    fields = {each["name"]: each["type"] for each in schemas.avro(schema)["fields"]}
-    symbols: list[str] = fields[field]["symbols"]
-    return symbols

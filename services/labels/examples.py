@@ -54,11 +54,12 @@ def joined(join: Join) -> list[Outgoing]:
     outgoing = []
     if join.scores:
         values = [score.value for score in join.scores]
-        names = wire.decode_columns(values, ["transaction_id"])["transaction_id"].to_list()
+        records = wire.join(values)
         offsets = np.array([score.offset for score in join.scores], np.int64)
         places = np.array(join.partitions, np.int32)
-        examples = wire.grow(values, "examples.v1", places, offsets, join.ends)
-        outgoing.append(Outgoing("examples.v1", [name.encode() for name in names], examples))
+        examples = wire.grow(records, "examples.v1", places, offsets, wire.join(join.ends))
+        names = wire.fields(records, ["transaction_id"]).texts("transaction_id")
+        outgoing.append(Outgoing("examples.v1", names, examples))
     if join.outcomes:
         outgoing.append(_outcomes(join.outcomes))
     return outgoing

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+import schemas
 from services.labels.examples import Join, joined
 from services.labels.sketches import LabelSketches
 from services.labels.store import Score, Store, Version
-from shared import wire
 from shared.stream import Batch, Input, Outgoing, Stage
 from shared.stream.dead_letters import DeadLetters
 
@@ -119,7 +119,7 @@ class LabelsStage(Stage):
 
     def _take_scores(self, partition: int, batch: Batch, rows: list[int], join: Join) -> None:
         store = self._stores[partition]
-        times = wire.event_times([batch.values[row] for row in rows]).tolist()
+        times = batch.event_times[rows].tolist()
         names = [batch.keys[row] for row in rows]
         found = store.labels(names)
         for row, name, time, versions in zip(rows, names, times, found, strict=True):
@@ -172,15 +172,14 @@ class LabelsStage(Stage):
         return [Outgoing("dead-letters.v1", [key for key, _ in letters], [value for _, value in letters])]
 
     def _take_labels(self, partition: int, batch: Batch, rows: list[int], join: Join) -> None:
-        columns = batch.columns(["transaction_id", "label", "label_time", "origin"])
+        found = batch.fields(["label", "label_time", "origin"])
+        is_fraud = found.numbers("label") == schemas.symbols(batch.topic, "label").index("fraud")
+        times, origins = found.numbers("label_time").tolist(), found.texts("origin")
         store = self._stores[partition]
         for row in rows:
-            name = batch.keys[row]
-            _, label, time, origin = columns.row(row)
-            moment = round(time.timestamp() * 1_000_000)
             place = int(batch.offsets[row]), int(batch.accepted_ms[row])
-            version = Version(moment, label == "fraud", origin, *place)
-            self._take_label(partition, name, version, store, join)
+            version = Version(times[row], bool(is_fraud[row]), origins[row].decode(), *place)
+            self._take_label(partition, batch.keys[row], version, store, join)
 
     def _take_label(self, partition: int, name: bytes, version: Version, store: Store, join: Join) -> None:
         known = store.labels([name])[0]

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from services.scoring.blocks import FeatureBlocks
 from services.scoring.reports import Reports
 from services.scoring.scores import Features, ModelFailure, Scored, Scorer, Scores, appended, scored
-from shared import wire
 from shared.features import FeatureSet
 from shared.policy import Decision, Policy
 from shared.settings import Settings
@@ -57,7 +56,7 @@ class ScoringStage(Stage):
     def process(self, batch: Batch) -> list[Outgoing]:
         """Return the payments as scores, and the summaries that they complete."""
         champion, challenger = self._models.current()
-        matrix, times = self._blocks.read(batch.values), wire.event_times(batch.values)
+        matrix, times = self._blocks.read(batch), batch.event_times
         acting = scored(champion, matrix)
         shadow = self._shadow(challenger, matrix, times)
         decisions = self._policy.decide(acting.scores)

@@ -39,15 +39,3 @@ class EntityIndex(dict[bytes, int]):
         index = cls()
         index.numbers(entity_ids)
         return index
-
-
-def split_ids(content: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> list[bytes]:
-    """Return ids from their joined form.
-
-    Examples
-    --------
-    >>> split_ids(np.frombuffer(b"7anna", np.uint8), np.array([1, 5]))
-    [b'7', b'anna']
-    """
-    joined, places = content.tobytes(), ends.tolist()
-    return [joined[first:last] for first, last in zip([0, *places], places, strict=False)]

@@ -15,7 +15,8 @@ from shared.features import kernels, plan
 from shared.features.arena import RESERVED_SLOTS, Arena, Array, WarmMemory, enlarged
 from shared.features.blocks import ID, LABEL, LABEL_TIME, SUMMED, TIME, Ints, Rows
 from shared.features.definitions import DAY, KINDS, Entity, FeatureSet
-from shared.features.index import EntityIndex, split_ids
+from shared.features.index import EntityIndex
+from shared.wire.joined import split
 
 LATENESS = 7 * DAY  # ingest refuses payments that are later than this behind their partition
 OUTCOME_COLUMNS = 4
@@ -83,7 +84,7 @@ class WindowState:
         self._payments.tidy()
         return out
 
-    def learn(self, numbers: Ints, payment_ids: Sequence[str], outcomes: Ints, carried: Rows) -> None:
+    def learn(self, numbers: Ints, payment_ids: Sequence[bytes], outcomes: Ints, carried: Rows) -> None:
         """Upsert explicit labels; the same one again changes nothing.
 
         Parameters
@@ -140,7 +141,7 @@ class WindowState:
                 "so that the windows are built again from the log"
             )
         kept = alive(arrays)
-        ids = split_ids(arrays["ids"], arrays["id_ends"])
+        ids = split(arrays["ids"].tobytes(), arrays["id_ends"])
         self.index = EntityIndex.from_ids([ids[row] for row in np.flatnonzero(kept)])
         self._payments.unpack(arrays, kept, "payment")
         self._outcomes.unpack(arrays, kept, "outcome")
@@ -168,8 +169,8 @@ def alive(arrays: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
     return kept
 
 
-def _digest(payment_id: str) -> int:
-    return int.from_bytes(blake2b(payment_id.encode(), digest_size=8).digest(), "little", signed=True)
+def _digest(payment_id: bytes) -> int:
+    return int.from_bytes(blake2b(payment_id, digest_size=8).digest(), "little", signed=True)
 
 
 def _plan(features: FeatureSet, entity: Entity) -> plan.Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,22 +58,22 @@ def singles(batch: Batch) -> Iterator[Batch]:
 
 def reach(batch: Batch) -> dict[Place, int]:
     """Return the offset after the last record of each partition."""
-    pairs = zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True)
-    return {Place(batch.topic, partition): offset + 1 for partition, offset in pairs}
+    held = set(batch.partitions.tolist())
+    return {Place(batch.topic, each): int(batch.offsets[batch.partitions == each].max()) + 1 for each in held}
 
 
-def newest_times(values: Sequence[bytes], partitions: npt.NDArray[np.int32]) -> dict[int, int]:
-    """Return the highest event time of framed records by partition."""
-    times = wire.event_times(values)
-    return {partition: int(times[partitions == partition].max()) for partition in set(partitions.tolist())}
+def newest_times(times: npt.NDArray[np.int64], partitions: npt.NDArray[np.int32]) -> dict[int, int]:
+    """Return the highest event time by partition."""
+    return {each: int(times[partitions == each].max()) for each in set(partitions.tolist())}
 
 
-def output_times(outgoing: Sequence[Outgoing], topics: set[str]) -> dict[int, int]:
+def output_times(outgoing: Sequence[Outgoing], topics: Collection[str]) -> dict[int, int]:
     """Return the highest event time of outputs to stream topics, by the partition of their input."""
     newest: dict[int, int] = {}
     for output in outgoing:
         if output.topic in topics and output.values:
-            found = newest_times(output.values, wire.sources(output.values)[0])
+            records = wire.join(output.values)
+            found = newest_times(wire.event_times(records), wire.sources(records)[0])
             for partition, time in found.items():
                 newest[partition] = max(time, newest.get(partition, time))
     return newest

@@ -212,16 +212,13 @@ class Loop:
         positions = self.assignment.positions.get(batch.topic)
         if positions is None:
             return batch
-        upstream, offsets = wire.sources(batch.values)
+        upstream, offsets = wire.sources(batch.joined)
         return batches.select(batch, positions.accept(batch.partitions, upstream, offsets))
 
     def _times(self, batch: Batch, outgoing: Sequence[Outgoing]) -> dict[int, int]:
         if self._kind(batch.topic) == "raw":
-            streams = {
-                name for name, topic in schemas.toml("topics")["topics"].items() if topic.get("is_stream")
-            }
-            return batches.output_times(outgoing, streams)
-        return batches.newest_times(batch.values, batch.partitions)
+            return batches.output_times(outgoing, schemas.streams())
+        return batches.newest_times(batch.event_times, batch.partitions)
 
     def _kind(self, topic: str) -> str:
         return next(each.kind for each in self.stage.inputs if each.topic == topic)

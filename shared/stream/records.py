@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from shared import wire
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Records of one topic in the order in which they are to be taken; repeats are already left out.
 
@@ -33,13 +33,23 @@ class Batch:
     def __len__(self) -> int:
         return len(self.values)
 
-    def columns(self, names: Sequence[str] | None = None) -> pl.DataFrame:
-        """Decode the named fields (all when None) as columns, one row a record."""
-        return wire.decode_columns(self.values, names)
+    @cached_property
+    def joined(self) -> wire.Joined:
+        """The values as one array of bytes."""
+        return wire.join(self.values)
 
-    def grow(self, output: str, appended: Sequence[bytes] | npt.NDArray[np.uint8]) -> list[bytes]:
-        """Return the records as schema ``output``, with ``appended`` at their ends."""
-        return wire.grow(self.values, output, self.partitions, self.offsets, appended)
+    @cached_property
+    def event_times(self) -> npt.NDArray[np.int64]:
+        """The time of each record of the stream, microseconds."""
+        return wire.event_times(self.joined)
+
+    def fields(self, names: Sequence[str]) -> wire.Fields:
+        """Find the named fields."""
+        return wire.fields(self.joined, names)
+
+    def grow(self, output: str, appended: npt.NDArray[np.uint8] | wire.Joined) -> list[bytes]:
+        """Return the records as schema ``output``, with ``appended`` at their ends: rows, or joined."""
+        return wire.grow(self.joined, output, self.partitions, self.offsets, appended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-from shared.wire.framing import HEADER_BYTES, SOURCE_BYTES, header
-
-BODY_AT = HEADER_BYTES + SOURCE_BYTES
-_FRONT = np.dtype([("header", f"V{HEADER_BYTES}"), ("partition", ">i4"), ("offset", ">i8")])
-_SOURCE = np.dtype([("partition", ">i4"), ("offset", ">i8")])
+from shared.wire.framing import header
+from shared.wire.joined import Bytes, Ints, Joined, split
 
 
-def sources(values: Sequence[bytes]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def sources(records: Joined) -> tuple[npt.NDArray[np.int32], Ints]:
     """Return partition and offset of the input records from which framed records were made."""
-    positions = np.frombuffer(b"".join([value[HEADER_BYTES:BODY_AT] for value in values]), _SOURCE)
-    return positions["partition"].astype(np.int32), positions["offset"].astype(np.int64)
+    return _sources(records.bytes, records.ends)  # type: ignore[no-any-return]
 
 
 def source_bytes(partition: int, offset: int) -> bytes:
@@ -32,33 +29,33 @@ def source_bytes(partition: int, offset: int) -> bytes:
 
 
 def grow(
-    values: Sequence[bytes],
+    records: Joined,
     output: str,
     partitions: npt.NDArray[np.int32],
-    offsets: npt.NDArray[np.int64],
-    appended: Sequence[bytes] | npt.NDArray[np.uint8],
+    offsets: Ints,
+    appended: npt.NDArray[np.uint8] | Joined,
 ) -> list[bytes]:
     """Return framed records as schema ``output``: new source in front, ``appended`` at the end.
 
     Parameters
     ----------
-    values
+    records
         Framed records that begin with a source.
     partitions, offsets
         Where these records lie: the new sources, shape (n,).
     appended
-        Avro bytes of the new fields, one element or row a record.
+        Avro bytes of the new fields: one row a record, or joined.
     """
-    front = np.empty(len(values), _FRONT)
-    front["header"] = np.void(header(output))
-    front["partition"] = partitions
-    front["offset"] = offsets
-    fronts = front.tobytes()
-    ends = appended if not isinstance(appended, np.ndarray) else _rows(appended)
-    return [
-        fronts[at : at + BODY_AT] + value[BODY_AT:] + end
-        for at, value, end in zip(range(0, len(fronts), BODY_AT), values, ends, strict=True)
-    ]
+    if not isinstance(appended, Joined):
+        appended = Joined(appended.tobytes(), np.arange(1, len(appended) + 1) * appended.shape[1])
+    front = np.frombuffer(header(output), np.uint8)
+    content, ends = _grown(
+        (records.bytes, records.ends),
+        front,
+        (partitions.astype(np.int64), offsets),
+        (appended.bytes, appended.ends),
+    )
+    return split(content.tobytes(), ends)
 
 
 def float_block(matrix: npt.NDArray[np.float32], version: int) -> npt.NDArray[np.uint8]:
@@ -97,7 +94,47 @@ def long_bytes(number: int) -> bytes:
     return bytes(content)
 
 
-def _rows(matrix: npt.NDArray[np.uint8]) -> list[bytes]:
-    width = matrix.shape[1]
-    content = np.ascontiguousarray(matrix).tobytes()
-    return [content[at : at + width] for at in range(0, len(content), width)] if width else []
+@numba.njit(cache=True)
+def _sources(content: Bytes, ends: Ints) -> Any:
+    partitions, offsets = np.empty(len(ends), np.int32), np.empty(len(ends), np.int64)
+    start = 0
+    for row in range(len(ends)):
+        partitions[row] = np.int32(_big_endian(content, start + 5, 4))
+        offsets[row] = _big_endian(content, start + 9, 8)
+        start = ends[row]
+    return partitions, offsets
+
+
+@numba.njit(cache=True)
+def _big_endian(content: Bytes, at: int, size: int) -> Any:
+    number = np.int64(0)
+    for place in range(at, at + size):
+        number = (number << 8) | np.int64(content[place])
+    return number
+
+
+@numba.njit(cache=True)
+def _copied(target: Bytes, at: int, part: Bytes) -> int:
+    target[at : at + len(part)] = part
+    return at + len(part)
+
+
+@numba.njit(cache=True)
+def _grown(records: Any, front: Bytes, source: tuple[Ints, Ints], appended: Any) -> Any:
+    content, ends = records
+    partitions, offsets = source
+    more, more_ends = appended
+    grown = np.empty(len(content) + len(more), np.uint8)
+    grown_ends = np.empty(len(ends), np.int64)
+    at, start, more_start = 0, 0, 0
+    for row in range(len(ends)):
+        grown[at : at + 5] = front
+        for byte in range(4):
+            grown[at + 5 + byte] = (partitions[row] >> (8 * (3 - byte))) & 0xFF
+        for byte in range(8):
+            grown[at + 9 + byte] = (offsets[row] >> (8 * (7 - byte))) & 0xFF
+        at += 17
+        at = _copied(grown, at, content[start + 17 : ends[row]])
+        at = _copied(grown, at, more[more_start : more_ends[row]])
+        start, more_start, grown_ends[row] = ends[row], more_ends[row], at
+    return grown, grown_ends

@@ -118,6 +118,6 @@ def written(settings: Settings, topic: str) -> int:
 
 
 def _new(positions: Positions, partition: int, values: Sequence[bytes]) -> list[bytes]:
-    upstream, offsets = wire.sources(values)
+    upstream, offsets = wire.sources(wire.join(values))
     chosen = np.flatnonzero(positions.accepted(partition, upstream, offsets))
     return [values[row] for row in chosen.tolist()]

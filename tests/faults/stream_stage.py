@@ -29,27 +29,27 @@ class Tiny(Stage):
     has_checkpoints = True
 
     def __init__(self) -> None:
-        self.counts: dict[int, dict[str, int]] = {}
+        self.counts: dict[int, dict[bytes, int]] = {}
 
     def process(self, batch: Batch) -> list[Outgoing]:
-        payments = batch.columns(["customer_id", "terminal_id", "amount"])
+        payments = batch.fields(["customer_id", "terminal_id", "amount"])
         blocks = []
-        customers, amounts = payments["customer_id"].to_list(), payments["amount"].to_list()
+        customers, amounts = payments.texts("customer_id"), payments.numbers("amount").tolist()
         for partition, customer, amount in zip(batch.partitions.tolist(), customers, amounts, strict=True):
             counts = self.counts[partition]
             counts[customer] = counts.get(customer, 0) + 1
             width = 300_000 if amount == OVERSIZED else BLOCK
             blocks.append(wire.float_block(np.full((1, width), counts[customer], np.float32), 1).tobytes())
-        keys = [key.encode() for key in payments["terminal_id"].to_list()]
-        return [Outgoing(OUTPUT, keys, batch.grow(OUTPUT, blocks))]
+        grown = batch.grow(OUTPUT, wire.join(blocks))
+        return [Outgoing(OUTPUT, payments.texts("terminal_id"), grown)]
 
     def restore(self, partition: int, arrays: Arrays | None) -> None:
-        state = {"ids": np.array([], "U16"), "counts": np.array([])} if arrays is None else arrays
+        state = {"ids": np.array([], "S16"), "counts": np.array([])} if arrays is None else arrays
         self.counts[partition] = dict(zip(state["ids"].tolist(), state["counts"].tolist(), strict=True))
 
     def snapshot(self, partition: int) -> Arrays:
         counts = self.counts[partition]
-        return {"ids": np.array(list(counts), "U16"), "counts": np.array(list(counts.values()), np.int64)}
+        return {"ids": np.array(list(counts), "S16"), "counts": np.array(list(counts.values()), np.int64)}
 
     def release(self, partition: int) -> None:
         del self.counts[partition]

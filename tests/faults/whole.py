@@ -91,7 +91,7 @@ def accepted(settings: Settings, topic: str) -> tuple[dict[str, bytes], int]:
     repeats = 0
     for message in read_topic(settings, topic):
         value = message.value() or b""
-        (upstream,), (offset,) = wire.sources([value])
+        (upstream,), (offset,) = wire.sources(wire.join([value]))
         place = message.partition() or 0, int(upstream)
         if offset <= highest.get(place, -1):
             repeats += 1

@@ -110,7 +110,7 @@ def accepted(settings: Settings) -> list[tuple[str, int]]:
     for message in read_topic(settings, OUTPUT):
         assert message.partition() == partitions([message.key()], schemas.partition_count(OUTPUT))[0]
         record = wire.decode(message.value(), OUTPUT)
-        upstream, offset = (int(each[0]) for each in wire.sources([message.value()]))
+        upstream, offset = (int(each[0]) for each in wire.sources(wire.join([message.value()])))
         place = message.partition(), upstream
         if offset > highest.get(place, -1):
             highest[place] = offset

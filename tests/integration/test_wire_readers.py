@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import numpy as np
 import pytest
 from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -90,7 +91,8 @@ def test_confluents_deserialiser_reads_records_that_were_grown(server: RegistryS
     registry.register(settings)
     record = {**sample("transactions.v1"), "source": wire.source_bytes(0, 1)}
     block = struct.pack("<bff", 4, 1.5, float("nan")) + b"\x00" + wire.long_bytes(7)  # 4 is zigzag of 2
-    grown = wire.grow([wire.encode("transactions.v1", record)], "features.customer.v1", [3], [99], [block])
+    record = wire.join([wire.encode("transactions.v1", record)])
+    grown = wire.grow(record, "features.customer.v1", np.array([3]), np.array([99]), wire.join([block]))
     read = AvroDeserializer(SchemaRegistryClient({"url": server.url}))
     found = _plain(read(grown[0], SerializationContext("any", MessageField.VALUE)))
     assert found["source"] == struct.pack(">iq", 3, 99)

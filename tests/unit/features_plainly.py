@@ -191,7 +191,8 @@ class Feed:
         numbers = self.state.index.numbers([fact.payment.entity for fact in facts])
         outcomes = np.array([[f.payment.time, f.label_time, f.label] for f in facts], np.int64)
         carried = np.array([fact.carried for fact in facts], np.float32)
-        self.state.learn(numbers, [str(f.payment.number) for f in facts], outcomes.reshape(-1, 3), carried)
+        ids = [b"%d" % f.payment.number for f in facts]
+        self.state.learn(numbers, ids, outcomes.reshape(-1, 3), carried)
 
     def restart(self) -> None:
         arrays = {name: array.copy() for name, array in self.state.snapshot().items()}

@@ -130,7 +130,7 @@ class Simulation:
             end = self.log.watermarks((SCORES, at))[1]
             for offset in range(self._following[at], end):
                 value = self.log.read((SCORES, at), offset).value()
-                upstream, source = (int(each[0]) for each in wire.sources([value]))
+                upstream, source = (int(each[0]) for each in wire.sources(wire.join([value])))
                 if source > self._seen.get((at, upstream), -1):
                     self._seen[at, upstream] = source
                     self._accept(value)

@@ -21,6 +21,7 @@ ID_AT, TIME_AT, KEYS_AT = 18, 24, 26
 _KEYS = struct.Struct(">HHi")
 
 PAYMENTS, FACTS = "transactions.v1", "outcomes.terminal.v1"
+NO_TERMINAL = b"\0"  # the schema of outcomes has one before the time
 MIDDLE, LAST, SCORES = "features.customer.v1", "features.terminal.v1", "scores.v1"
 
 
@@ -36,7 +37,8 @@ class Payment:
         front = b"\0" + wire.schema_id(topic).to_bytes(4, "big") + wire.source_bytes(*source)
         name = wire.long_bytes(6) + b"%06d" % self.number
         keys = _KEYS.pack(self.customer, self.terminal, self.amount)
-        return front + name + wire.long_bytes(FIRST_TIME + self.round) + keys
+        terminal = NO_TERMINAL if topic == FACTS else b""
+        return front + name + terminal + wire.long_bytes(FIRST_TIME + self.round) + keys
 
 
 def name_of(value: bytes) -> bytes:
@@ -45,6 +47,10 @@ def name_of(value: bytes) -> bytes:
 
 def time_of(value: bytes) -> int:
     return ((value[TIME_AT] & 0x7F) | value[TIME_AT + 1] << 7) // 2 - FIRST_TIME
+
+
+def _keys(value: bytes) -> tuple[int, int, int]:
+    return _KEYS.unpack(value[KEYS_AT : KEYS_AT + _KEYS.size])
 
 
 def content_of(value: bytes) -> bytes:
@@ -69,19 +75,20 @@ class Windows(Stage):
         self.inputs = [*([Input(FACTS, "facts")] if self.has_facts else []), Input(self.source)]
 
     def process(self, batch: Batch) -> list[Outgoing]:
-        upstream = wire.sources(batch.values)[0].tolist()
+        upstream = wire.sources(batch.joined)[0].tolist()
         rows = zip(batch.values, batch.partitions.tolist(), upstream, strict=True)
         keys, appended = [], []
         for value, partition, come_from in rows:
-            parts = _KEYS.unpack(value[KEYS_AT : KEYS_AT + _KEYS.size])
             if batch.topic == FACTS:
-                self._learn(partition, parts, time_of(value))
+                fact = value[:TIME_AT] + value[TIME_AT + len(NO_TERMINAL) :]
+                self._learn(partition, _keys(fact), time_of(fact))
                 continue
+            parts = _keys(value)
             appended.append(self._advance(partition, (parts[self.key], come_from, time_of(value), parts[2])))
             keys.append(b"%d" % parts[1] if self.key == 0 else name_of(value))
         if not keys:
             return []
-        return [Outgoing(self.output, keys, batch.grow(self.output, appended))]
+        return [Outgoing(self.output, keys, batch.grow(self.output, wire.join(appended)))]
 
     def _learn(self, partition: int, parts: tuple[int, int, int], time: int) -> None:
         fact = (parts[1], -1, time, parts[2])
@@ -115,7 +122,7 @@ class Passing(Stage):
 
     def process(self, batch: Batch) -> list[Outgoing]:
         keys = [name_of(value) for value in batch.values]
-        return [Outgoing(SCORES, keys, batch.grow(SCORES, [b"!"] * len(batch)))]
+        return [Outgoing(SCORES, keys, batch.grow(SCORES, wire.join([b"!"] * len(batch))))]
 
 
 def stages() -> dict[str, Stage]:

@@ -46,7 +46,7 @@ class Counting(Stage):
         self.sizes.append(len(batch))
         for partition in batch.partitions.tolist():
             self.seen[partition] += 1
-        return [Outgoing(SCORES, names, batch.grow(SCORES, [b"!"] * len(batch)))]
+        return [Outgoing(SCORES, names, batch.grow(SCORES, wire.join([b"!"] * len(batch))))]
 
     def restore(self, partition: int, arrays: Arrays | None) -> None:
         self.seen[partition] = 0 if arrays is None else int(arrays["seen"][0])

@@ -175,16 +175,15 @@ def test_a_sketch_comes_when_the_brokers_second_has_passed():
 
 def test_features_are_cut_from_the_ends_as_the_decoder_finds_them():
     matrix = features(30)
-    found = FeatureBlocks(FEATURES).read(payments(matrix).values)
+    found = FeatureBlocks(FEATURES).read(payments(matrix))
     np.testing.assert_array_equal(found, matrix)
 
 
 def test_features_of_other_definitions_are_not_scored():
     row = features(1)[0]
     blocks = FeatureBlocks(FEATURES)
-    with pytest.raises(WireError, match="not the features of version"):
-        blocks.read([payment(0, row, terminal_features_version=FEATURES.version + 1)])
-    with pytest.raises(WireError, match="not the features of version"):
-        blocks.read([payment(0, row, customer_features=[1.0])])
-    with pytest.raises(WireError, match="another schema"):
-        blocks.read(batch_of("x", [b"\0\0\0\0\0short"]).values)
+    for other in ({"terminal_features_version": FEATURES.version + 1}, {"customer_features": [1.0]}):
+        with pytest.raises(WireError, match="not the features of version"):
+            blocks.read(batch_of("x", [payment(0, row, **other)]))
+    with pytest.raises(WireError, match="not one of ours"):
+        blocks.read(batch_of("x", [b"\0\0\0\0\0short"]))

@@ -39,7 +39,11 @@ def test_a_grown_record_equals_the_same_record_encoded_whole() -> None:
     matrix = np.arange(15, dtype=np.float32).reshape(1, 15)
     value = wire.encode("transactions.v1", PAYMENT)
     grown = wire.grow(
-        [value], "features.customer.v1", np.array([3], np.int32), np.array([77]), wire.float_block(matrix, 1)
+        wire.join([value]),
+        "features.customer.v1",
+        np.array([3], np.int32),
+        np.array([77]),
+        wire.float_block(matrix, 1),
     )
     whole = PAYMENT | {
         "source": wire.source_bytes(3, 77),
@@ -63,7 +67,7 @@ def test_columns_hold_what_a_stock_avro_reader_reads() -> None:
 def test_undefined_features_survive_as_nan() -> None:
     matrix = np.array([[np.nan, 1.5]], np.float32)
     values = wire.grow(
-        payments(1),
+        wire.join(payments(1)),
         "features.customer.v1",
         np.zeros(1, np.int32),
         np.zeros(1, np.int64),
@@ -75,10 +79,10 @@ def test_undefined_features_survive_as_nan() -> None:
 
 def test_sources_and_times_are_found_without_decoding() -> None:
     values = payments(300)
-    partitions, offsets = wire.sources(values)
+    partitions, offsets = wire.sources(wire.join(values))
     assert set(partitions.tolist()) == {1}
     assert set(offsets.tolist()) == {5}
-    assert wire.event_times(values).tolist() == [10 + row for row in range(300)]
+    assert wire.event_times(wire.join(values)).tolist() == [10 + row for row in range(300)]
 
 
 def test_the_time_of_a_label_is_its_label_time() -> None:
@@ -90,7 +94,7 @@ def test_the_time_of_a_label_is_its_label_time() -> None:
         "origin": "chargeback",
         "accepted_at": 9,
     }
-    assert wire.event_times([wire.encode("labels.v1", label)]).tolist() == [-5]
+    assert wire.event_times(wire.join([wire.encode("labels.v1", label)])).tolist() == [-5]
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
