@@ -16,7 +16,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MISSING = "Object missing required field"
 AVRO_MAGIC = 0
-TIME_COLONS = 2
 
 Time = int | Annotated[datetime, msgspec.Meta(tz=True)]
 """Microseconds since 1970 UTC, or RFC 3339 with an offset."""
@@ -75,7 +74,6 @@ class Reader(Generic[Message]):
     ) -> None:
         self._kind: type[Message] = kind
         self._names = frozenset(kind.__struct_fields__)
-        self._json: msgspec.json.Decoder[Message] = msgspec.json.Decoder(kind)
         self._avro = StrictReader(schema)
         self._max_bytes, self._max_depth = limits
         self._on_unknown = on_unknown
@@ -94,13 +92,6 @@ class Reader(Generic[Message]):
             raise InvalidMessage(Reason.UNPARSABLE, "there are no bytes")
         if value[0] == AVRO_MAGIC:
             return self._kind(**self._avro.read(value))
-        try:
-            message = self._json.decode(value)
-        except (msgspec.MsgspecError, RecursionError):
-            return self._careful(value)
-        return message if _is_plain(message, value) else self._careful(value)
-
-    def _careful(self, value: bytes) -> Message:
         content = json_text.fields(value, self._max_depth)
         known = {name: field for name, field in content.items() if name in self._names}
         try:
@@ -116,21 +107,3 @@ class Reader(Generic[Message]):
 def microseconds(time: Any) -> int:
     """Return a time as whole microseconds since 1970 UTC."""
     return time if isinstance(time, int) else (time - EPOCH) // MICROSECOND
-
-
-def _is_plain(message: RawPayment | RawLabel, value: bytes) -> bool:
-    """Tell whether each name stands once: no escapes, and every colon is a field's or in its text.
-
-    A time with an offset other than Z has one more colon, and is read with care too.
-    """
-    if b"\\" in value:
-        return False
-    colons = 0
-    for field in msgspec.structs.astuple(message):
-        if field is not msgspec.UNSET:
-            colons += 1
-            if isinstance(field, str):
-                colons += field.count(":")
-            elif isinstance(field, datetime):
-                colons += TIME_COLONS
-    return value.count(b":") == colons

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from services.ingest.reasons import InvalidMessage, Reason
 from shared.settings import SettingsError
 from shared.wire import long_bytes
 
-DIGEST_BYTES = 8
 TOKEN_BYTES = 16
 TOKENISED = ("card_number", "customer_id", "terminal_id", "device_id")
 _NULL = b"\0"
@@ -30,11 +28,6 @@ class Payment:
     event_time: int
     front: bytes
     back: bytes
-
-    @property
-    def digest(self) -> bytes:
-        """Digest of what it says, however it was written."""
-        return hashlib.blake2b(self.front + self.back, digest_size=DIGEST_BYTES).digest()
 
 
 class PaymentChecks:
@@ -67,12 +60,12 @@ class PaymentChecks:
         for field in token_fields:
             if field not in TOKENISED:
                 raise SettingsError(f"setting ingest.token_fields: {field} is none of {', '.join(TOKENISED)}")
-        self._currencies = currencies
-        self._tokens = frozenset(token_fields)
+        self.currencies = currencies
+        self.token_fields = frozenset(token_fields)
+        self.max_length = max_id_length
         self._key = token_key
-        self._max_length = max_id_length
         channels = schemas.symbols("transactions.v1", "channel")
-        self._channels = {symbol: long_bytes(place) for place, symbol in enumerate(channels)}
+        self.channels = {symbol: long_bytes(place) for place, symbol in enumerate(channels)}
 
     def check(self, raw: RawPayment) -> Payment:
         """Return a payment.
@@ -82,10 +75,10 @@ class PaymentChecks:
         InvalidMessage
             If a field holds what it may not.
         """
-        name = checked_text("transaction_id", raw.transaction_id, self._max_length)
+        name = checked_text("transaction_id", raw.transaction_id, self.max_length)
         customer = self._id("customer_id", raw.customer_id)
         terminal = self._id("terminal_id", raw.terminal_id)
-        currency = self._currencies.get(raw.currency)
+        currency = self.currencies.get(raw.currency)
         if currency is None:
             raise InvalidMessage(Reason.UNKNOWN_CURRENCY, "the currency has no rate in rates.toml")
         if not 0 <= raw.amount <= currency.greatest:
@@ -108,8 +101,8 @@ class PaymentChecks:
         return Payment(name, customer, event_time, avro_text(name) + long_bytes(event_time), b"".join(back))
 
     def _id(self, field: str, text: str) -> bytes:
-        content = checked_text(field, text, self._max_length)
-        return self._token(content) if field in self._tokens else content
+        content = checked_text(field, text, self.max_length)
+        return self.token(content) if field in self.token_fields else content
 
     def _optional(self, field: str, text: object) -> bytes:
         if not isinstance(text, str):
@@ -119,20 +112,21 @@ class PaymentChecks:
     def _card_token(self, number: object) -> bytes:
         if not isinstance(number, str):
             return _NULL
-        content = checked_text("card_number", number, self._max_length)
-        if "card_number" not in self._tokens:
+        content = checked_text("card_number", number, self.max_length)
+        if "card_number" not in self.token_fields:
             raise InvalidMessage(
                 Reason.FORBIDDEN_FIELD, "a card number came, and ingest.token_fields does not hold it"
             )
-        return _PRESENT + avro_text(self._token(content))
+        return _PRESENT + avro_text(self.token(content))
 
     def _channel(self, channel: object) -> bytes:
         symbol = channel if isinstance(channel, str) else "unknown"
-        if symbol not in self._channels:
-            raise InvalidMessage(Reason.WRONG_TYPE, f"channel is none of {', '.join(sorted(self._channels))}")
-        return self._channels[symbol]
+        if symbol not in self.channels:
+            raise InvalidMessage(Reason.WRONG_TYPE, f"channel is none of {', '.join(sorted(self.channels))}")
+        return self.channels[symbol]
 
-    def _token(self, content: bytes) -> bytes:
+    def token(self, content: bytes) -> bytes:
+        """Return the keyed token that stands for a text."""
         return hmac.digest(self._key, content, "sha256")[:TOKEN_BYTES].hex().encode()
 
 

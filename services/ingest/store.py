@@ -13,20 +13,26 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from rocksdict import AccessType, Options, Rdict, ReadOptions, WriteBatch
 
 WRITE_BUFFER_BYTES = 16 << 20
-_ENTRY = struct.Struct(">qq8s")
+_NO_ENTRY = struct.pack(">qqq", -1, 0, 0)
 _MARK = struct.Struct(">qq")
 _LEAST = -(1 << 63)
+ENTRY_BYTES = len(_NO_ENTRY)
+Ints = npt.NDArray[np.int64]
 
 
-class Entry(NamedTuple):
-    """The first payment of an id: offset, event time (microseconds), digest of its content."""
+class Entries(NamedTuple):
+    """The first payment of each of several ids: offset (-1 for none), event time (microseconds), digest."""
 
-    offset: int
-    event_time: int
-    digest: bytes
+    offsets: Ints
+    event_times: Ints
+    digests: Ints
+    is_fresh: npt.NDArray[np.bool_]
+    """Which of them are not in the store yet."""
 
 
 class Mark(NamedTuple):
@@ -49,20 +55,24 @@ class Store:
         self.applied: dict[str, int] = msgspec.msgpack.decode(content) if content else {}
         self._writes = WriteBatch(raw_mode=True)
 
-    def entries(self, ids: Sequence[bytes]) -> list[Entry | None]:
-        """Return what is known of ids, None where nothing is."""
+    def entries(self, ids: Sequence[bytes]) -> Entries:
+        """Return what is known of ids."""
         found = cast(list[bytes | None], self._rows.get(cast(Any, [b"p" + each for each in ids])))
-        return [None if content is None else Entry(*_ENTRY.unpack(content)) for content in found]
+        content = b"".join([_NO_ENTRY if each is None else each for each in found])
+        columns = np.frombuffer(content, ">i8").reshape(-1, 3).T.astype(np.int64)
+        return Entries(columns[0], columns[1], columns[2], np.zeros(len(ids), np.bool_))
 
-    def put(self, entries: dict[bytes, Entry]) -> None:
-        """Remember the new ids of a batch."""
-        if not entries:
+    def put(self, ids: Sequence[bytes], entries: Entries) -> None:
+        """Remember the fresh ones among the entries of ids."""
+        rows = np.flatnonzero(entries.is_fresh)
+        if not rows.size:
             return
-        for name, entry in entries.items():
-            self._writes.put(b"p" + name, _ENTRY.pack(*entry))
-        newest = max(entry.event_time for entry in entries.values())
-        last = max(entry.offset for entry in entries.values())
-        self._writes.put(b"t" + _ordered(newest) + _ordered(last), msgspec.msgpack.encode(list(entries)))
+        content = np.stack(entries[:3], axis=1)[rows].astype(">i8").tobytes()
+        names = [ids[row] for row in rows.tolist()]
+        for at, name in enumerate(names):
+            self._writes.put(b"p" + name, content[at * ENTRY_BYTES : (at + 1) * ENTRY_BYTES])
+        newest, last = int(entries.event_times[rows].max()), int(entries.offsets[rows].max())
+        self._writes.put(b"t" + _ordered(newest) + _ordered(last), msgspec.msgpack.encode(names))
 
     def mark(self, topic: str, offset: int) -> Mark | None:
         """Return how far event time was before ``offset``, None at the start of the log."""
@@ -83,9 +93,10 @@ class Store:
         """Drop ids with event times below ``before`` and the marks that no restart can need."""
         for key, content in self._range(b"t" + _ordered(_LEAST), b"t" + _ordered(before)):
             names = msgspec.msgpack.decode(content, type=list[bytes])
-            for name, entry in zip(names, self.entries(names), strict=True):
-                if entry is not None and entry.event_time < before:
-                    self._writes.delete(b"p" + name)
+            entries = self.entries(names)
+            is_past = (entries.offsets >= 0) & (entries.event_times < before)
+            for row in np.flatnonzero(is_past).tolist():
+                self._writes.delete(b"p" + names[row])
             self._writes.delete(key)
         marks = self._range(_topic_key(topic) + _ordered(0), _topic_key(topic) + _ordered(offset))
         for key, _ in marks[:-1]:

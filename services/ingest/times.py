@@ -8,6 +8,10 @@ from services.ingest.reasons import InvalidMessage, Reason
 from services.ingest.store import Mark
 
 US_PER_MS = 1000
+TOO_OLD = InvalidMessage(Reason.TIME_TOO_OLD, "the time is too far behind the newest of its partition")
+IN_THE_FUTURE = InvalidMessage(
+    Reason.TIME_IN_THE_FUTURE, "the time is too far ahead of the newest of its partition"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,8 @@ class TimeLimits:
         if mark is None:
             return Mark(time, accepted_ms)
         if self.too_old is not None and time < mark.event_time - self.too_old:
-            raise InvalidMessage(
-                Reason.TIME_TOO_OLD, "the time is too far behind the newest of its partition"
-            )
+            raise TOO_OLD
         paused = max(accepted_ms - mark.accepted_ms, 0) * US_PER_MS
         if time > mark.event_time + self.future + paused:
-            raise InvalidMessage(
-                Reason.TIME_IN_THE_FUTURE, "the time is too far ahead of the newest of its partition"
-            )
+            raise IN_THE_FUTURE
         return Mark(time, accepted_ms) if time > mark.event_time else mark

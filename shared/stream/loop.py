@@ -47,6 +47,8 @@ class Loop:
     meters: Meters
     snapshots: Snapshots
     clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _batch_due: float = 0.0
     _commit_due: float = 0.0
     _rebalances: int = 0
 
@@ -134,12 +136,20 @@ class Loop:
         if first is None:
             return []
         before = self._rebalances
+        self._gather()
         more = self.consumer.consume(self.settings.stream.max_batch - 1, 0)
         if self._rebalances == before:
             return [first, *more]
         # A rebalance came in between: what was polled before it is read again from what was committed.
         held = self.assignment.held.partitions
         return [each for each in more if each.error() is not None or each.partition() in held]
+
+    def _gather(self) -> None:
+        # A batch costs about as much as fifty records: where they come one by one, let some gather.
+        now = self.clock()
+        if now < self._batch_due:
+            self.sleep(self._batch_due - now)
+        self._batch_due = max(now, self._batch_due) + self.settings.stream.batch_ms / 1000
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):

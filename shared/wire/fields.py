@@ -43,8 +43,8 @@ class Fields:
 
     def doubles(self, name: str) -> npt.NDArray[np.float64]:
         """Return a field of doubles, shape (n,); NaN where an optional one is null."""
-        found: npt.NDArray[np.float64] = _doubles(self.records.bytes, self.numbers(name))
-        return found
+        found: npt.NDArray[np.float64] = _gather(self.records.bytes, self.numbers(name), 8).view(np.float64)
+        return found[:, 0]
 
     def floats(self, name: str) -> npt.NDArray[np.float32]:
         """Return a field of float arrays, shape (n, k).
@@ -58,8 +58,8 @@ class Fields:
         lengths = spans[:, 1] - spans[:, 0]
         if (lengths != lengths[0]).any():
             raise WireError(f"records have different numbers of {name}")
-        found: npt.NDArray[np.float32] = _floats(self.records.bytes, spans, int(lengths[0]))
-        return found
+        block = _gather(self.records.bytes, np.ascontiguousarray(spans[:, 0]), int(lengths[0]))
+        return block.view(np.float32)
 
     def texts(self, name: str) -> list[bytes]:
         """Return a field of strings as UTF-8; an absent one is empty."""
@@ -224,18 +224,10 @@ def _walk(records: Any, plan: Plan, is_whole: bool, places: Ints, found: States)
 
 
 @numba.njit(cache=True)
-def _doubles(content: Bytes, firsts: Ints) -> npt.NDArray[np.float64]:
-    found = np.empty(len(firsts), np.float64)
+def _gather(content: Bytes, firsts: Ints, width: int) -> Bytes:
+    """Return ``width`` bytes from each place; where there is none, 0xFF, which is NaN."""
+    found = np.empty((len(firsts), width), np.uint8)
     for row in range(len(firsts)):
-        found[row] = np.nan
-        if firsts[row] >= 0:
-            found[row] = content[firsts[row] : firsts[row] + 8].copy().view(np.float64)[0]
+        for byte in range(width):
+            found[row, byte] = content[firsts[row] + byte] if firsts[row] >= 0 else 0xFF
     return found
-
-
-@numba.njit(cache=True)
-def _floats(content: Bytes, spans: Ints, length: int) -> npt.NDArray[np.float32]:
-    found = np.empty((len(spans), length), np.uint8)
-    for row in range(len(spans)):
-        found[row] = content[spans[row, 0] : spans[row, 1]]
-    return found.view(np.float32)

@@ -114,9 +114,10 @@ def _big_endian(content: Bytes, at: int, size: int) -> Any:
 
 
 @numba.njit(cache=True)
-def _copied(target: Bytes, at: int, part: Bytes) -> int:
-    target[at : at + len(part)] = part
-    return at + len(part)
+def _copied(target: Bytes, at: int, content: Bytes, first: int, last: int) -> int:
+    for byte in range(first, last):  # a loop compiles in a tenth of the time that slices take
+        target[at + byte - first] = content[byte]
+    return at + last - first
 
 
 @numba.njit(cache=True)
@@ -128,13 +129,12 @@ def _grown(records: Any, front: Bytes, source: tuple[Ints, Ints], appended: Any)
     grown_ends = np.empty(len(ends), np.int64)
     at, start, more_start = 0, 0, 0
     for row in range(len(ends)):
-        grown[at : at + 5] = front
+        at = _copied(grown, at, front, 0, len(front))
         for byte in range(4):
-            grown[at + 5 + byte] = (partitions[row] >> (8 * (3 - byte))) & 0xFF
+            grown[at + byte] = (partitions[row] >> (8 * (3 - byte))) & 0xFF
         for byte in range(8):
-            grown[at + 9 + byte] = (offsets[row] >> (8 * (7 - byte))) & 0xFF
-        at += 17
-        at = _copied(grown, at, content[start + 17 : ends[row]])
-        at = _copied(grown, at, more[more_start : more_ends[row]])
+            grown[at + 4 + byte] = (offsets[row] >> (8 * (7 - byte))) & 0xFF
+        at = _copied(grown, at + 12, content, start + 17, ends[row])
+        at = _copied(grown, at, more, more_start, more_ends[row])
         start, more_start, grown_ends[row] = ends[row], more_ends[row], at
     return grown, grown_ends

@@ -45,7 +45,10 @@ CALM_TURNS = 300
 FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL)
 TOPICS = (PAYMENTS, FACTS, MIDDLE, LAST, SCORES)
 SETTINGS = [
-    Settings(topic_prefix="", stream=StreamSettings(commit_ms=10, checkpoint_seconds=0.03, max_batch=size))
+    Settings(
+        topic_prefix="",
+        stream=StreamSettings(batch_ms=0, commit_ms=10, checkpoint_seconds=0.03, max_batch=size),
+    )
     for size in (1, 3, 8)
 ]
 

@@ -64,7 +64,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = MemoryLog({topic: PARTITIONS for topic in (LAST, SCORES, LETTERS)})
-        stream = StreamSettings(commit_ms=10, checkpoint_seconds=100, max_batch=100)
+        stream = StreamSettings(batch_ms=0, commit_ms=10, checkpoint_seconds=100, max_batch=100)
         self.settings = Settings(
             topic_prefix="", state_folder=folder, keys_folder=folder / "keys", stream=stream
         )
