@@ -90,7 +90,8 @@ def _is_allowed(content: Bytes, place: Ints, tables: Tables) -> bool:
     currency, amount = _currency(content, place[5], tables), place[4, 0]
     if currency < 0 or not 0 <= amount <= tables.greatest[currency]:
         return False
-    return EARLIEST <= place[1, 0] < LATEST and _channel(content, place[6], tables) >= 0
+    is_in_time: bool = EARLIEST <= place[1, 0] < LATEST
+    return is_in_time and _channel(content, place[6], tables) >= 0
 
 
 @numba.njit(cache=True)
