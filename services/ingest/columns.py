@@ -77,15 +77,15 @@ class PaymentReader:
 
     def _places(self, records: Joined) -> tuple[Ints, Mask]:
         is_avro = written.has_front(records.bytes, records.ends, np.frombuffer(header(RAW), np.uint8))
-        if is_avro.any():
+        if is_avro.all():
             places, found = walk(records, RAW, self._json.names)
-            is_plain = is_avro & (found == WHOLE)
-        if not is_avro.all():
-            of_json, is_json = self._json.places(records)
-            if is_avro.any():
-                places[is_json], is_plain[is_json] = of_json[is_json], True
-            else:
-                places, is_plain = of_json, is_json
+            is_plain = found == WHOLE
+        elif is_avro.any():
+            places, is_plain = self._json.places(records)
+            of_avro, found = walk(records, RAW, self._json.names)
+            places[is_avro], is_plain[is_avro] = of_avro[is_avro], found[is_avro] == WHOLE
+        else:
+            places, is_plain = self._json.places(records)
         is_plain &= np.diff(records.ends, prepend=0) <= self._max_bytes
         return places, is_plain
 

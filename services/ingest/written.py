@@ -91,7 +91,7 @@ def _is_allowed(content: Bytes, place: Ints, tables: Tables) -> bool:
     if currency < 0 or not 0 <= amount <= tables.greatest[currency]:
         return False
     is_in_time: bool = EARLIEST <= place[1, 0] < LATEST
-    return is_in_time and _channel(content, place[6], tables) >= 0
+    return is_in_time and bool(_channel(content, place[6], tables) >= 0)
 
 
 @numba.njit(cache=True)
@@ -99,7 +99,8 @@ def _is_text(content: Bytes, place: Ints, max_length: int) -> bool:
     at = place[0]
     while at < place[1] and 0x20 <= content[at] <= 0x7E:
         at += 1
-    return at == place[1] and 0 < place[1] - place[0] <= max_length
+    length = place[1] - place[0]
+    return bool(at == place[1] and 0 < length <= max_length)
 
 
 @numba.njit(cache=True)

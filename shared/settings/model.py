@@ -27,7 +27,7 @@ class Section(BaseModel):
 class StreamSettings(Section):
     """The run loop."""
 
-    batch_ms: float = Field(4.0, ge=0, le=100)
+    batch_ms: float = Field(8.0, ge=0, le=100)
     """Least time from batch to batch; a payment that comes after a longer pause does not wait."""
     commit_ms: int = Field(150, ge=10, le=200)
     checkpoint_seconds: float = Field(5.0, gt=0)

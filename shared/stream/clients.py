@@ -33,7 +33,7 @@ PRODUCER = {
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
     "message.timeout.ms": 0,  # the one infinite timeout: giving up on a record would lose it
-    "linger.ms": 1,
+    "linger.ms": 0,  # the run loop gathers already
     "message.max.bytes": 1_000_000,  # below what a topic takes, so that a record is refused before it is sent
     "queue.buffering.max.messages": QUEUED_MESSAGES,
     "queue.buffering.max.kbytes": 1_048_576,

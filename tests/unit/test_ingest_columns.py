@@ -87,7 +87,11 @@ def encoded(fields: dict[str, Any], separators: tuple[str, str]) -> bytes:
 
 
 @given(
-    st.lists(st.tuples(content, st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:\r")])), max_size=4)
+    st.lists(
+        st.tuples(content, st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:\r")])),
+        min_size=1,
+        max_size=4,
+    )
 )
 def test_json_in_columns_is_what_the_careful_reader_reads(drawn: list[tuple[dict[str, Any], Any]]) -> None:
     values = [encoded(*each) for each in drawn]
