@@ -16,6 +16,7 @@ from shared.features.windows import alive
 from shared.stream import Arrays, Batch, Input, Outgoing, Stage
 
 FRAUD = "fraud"
+OUTCOME = ("transaction_id", "event_time", "label_time", "label")
 
 
 class FeaturesStage(Stage):
