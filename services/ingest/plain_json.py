@@ -215,12 +215,19 @@ def _time(content: Bytes, first: int, last: int) -> int:
         return -1
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
         return -1
+    return (
+        ((_days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
+    ) * 1_000_000 + micros
+
+
+@numba.njit(cache=True)
+def _days_since_1970(year: int, month: int, day: int) -> int:
     days = day - 1
     for each in range(1970, year):
         days += 366 if _is_leap(each) else 365
     for each in range(1, month):
         days += _days(year, each)
-    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros
+    return days
 
 
 @numba.njit(cache=True)
