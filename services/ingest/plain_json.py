@@ -188,36 +188,36 @@ def _digits(content: Bytes, at: int, count: int) -> int:
 @numba.njit(cache=True)
 def _time(content: Bytes, first: int, last: int) -> int:
     """Return the microseconds of a time like 2026-01-31T12:00:00.5Z, -1 where it is not just so."""
-    if last - first < 20 or last - first > 27 or content[last - 1] != 0x5A:  # Z
+    if last - first < 20 or last - first > 27 or content[last - 1] != 0x5A or not _has_marks(content, first):
         return -1
-    marks = (
-        content[first + 4],
-        content[first + 7],
-        content[first + 10],
-        content[first + 13],
-        content[first + 16],
-    )
-    if marks != (0x2D, 0x2D, 0x54, 0x3A, 0x3A):  # - - T : :
-        return -1
-    year, month, day = (
-        _digits(content, first, 4),
-        _digits(content, first + 5, 2),
-        _digits(content, first + 8, 2),
-    )
-    hour, minute = _digits(content, first + 11, 2), _digits(content, first + 14, 2)
-    second, micros = _digits(content, first + 17, 2), 0
-    if last - first > 20:
-        places = last - first - 21
-        micros = _digits(content, first + 20, places) if content[first + 19] == 0x2E and places > 0 else -1
-        for _ in range(places, 6):
-            micros *= 10
+    year, month = _digits(content, first, 4), _digits(content, first + 5, 2)
+    day, hour = _digits(content, first + 8, 2), _digits(content, first + 11, 2)
+    minute, second = _digits(content, first + 14, 2), _digits(content, first + 17, 2)
+    micros = _micros(content, first + 19, last - 1)
     if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= _days(year, month) or micros < 0:
         return -1
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
         return -1
-    return (
-        ((_days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
-    ) * 1_000_000 + micros
+    minutes = (_days_since_1970(year, month, day) * 24 + hour) * 60 + minute
+    return (minutes * 60 + second) * 1_000_000 + micros
+
+
+@numba.njit(cache=True)
+def _has_marks(content: Bytes, first: int) -> bool:
+    has_dashes = content[first + 4] == 0x2D and content[first + 7] == 0x2D
+    has_colons = content[first + 13] == 0x3A and content[first + 16] == 0x3A
+    return bool(has_dashes and content[first + 10] == 0x54 and has_colons)  # T
+
+
+@numba.njit(cache=True)
+def _micros(content: Bytes, at: int, end: int) -> int:
+    if at == end:
+        return 0
+    places = end - at - 1
+    micros = _digits(content, at + 1, places) if content[at] == 0x2E and places > 0 else -1
+    for _ in range(places, 6):
+        micros *= 10
+    return micros
 
 
 @numba.njit(cache=True)

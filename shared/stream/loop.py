@@ -22,9 +22,9 @@ from shared.stream.clients import QUEUED_MESSAGES
 from shared.stream.dead_letters import DeadLetters
 from shared.stream.marker import CrashMarker
 from shared.stream.meters import Meters
-from shared.stream.partitions import partitions
 from shared.stream.progress import Place, Reached, Ticket
 from shared.stream.records import Batch, Outgoing, Stage
+from shared.stream.sending import parts_of
 from shared.stream.snapshots import Snapshots
 
 WAIT_SECONDS = 0.05
@@ -245,7 +245,7 @@ class Loop:
         return result
 
     def _send(self, outgoing: Sequence[Outgoing], reached: dict[Place, Reached]) -> None:
-        parts = [part for output in outgoing for part in _parts(output)]
+        parts = [part for output in outgoing for part in parts_of(output)]
         if not parts and not reached:
             return
         ticket = self.assignment.progress.open(reached, len(parts))
@@ -292,16 +292,3 @@ class Loop:
         for partition in gone:
             self.snapshots.last(partition)
             self.assignment.release(partition)
-
-
-def _parts(output: Outgoing) -> list[tuple[str, int, list[dict[str, object]]]]:
-    # By partition: produce_batch of confluent-kafka 2.16 ignores the partition of a single message.
-    chosen = partitions(output.keys, schemas.partition_count(output.topic))
-    result = []
-    for partition in sorted(set(chosen.tolist())):
-        rows = np.flatnonzero(chosen == partition).tolist()
-        messages: list[dict[str, object]] = [
-            {"key": output.keys[row], "value": output.values[row]} for row in rows
-        ]
-        result.append((output.topic, partition, messages))
-    return result

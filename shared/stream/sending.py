@@ -1,0 +1,26 @@
+"""Outputs as what the producer takes: messages of one topic and partition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import schemas
+from shared.stream.partitions import partitions
+from shared.stream.records import Outgoing
+
+Part = tuple[str, int, list[dict[str, object]]]
+"""Topic without prefix, partition, messages."""
+
+
+def parts_of(output: Outgoing) -> list[Part]:
+    """Return the messages of an output by partition, each partition's in their order."""
+    # By partition: produce_batch of confluent-kafka 2.16 ignores the partition of a single message.
+    chosen = partitions(output.keys, schemas.partition_count(output.topic))
+    result: list[Part] = []
+    for partition in sorted(set(chosen.tolist())):
+        rows = np.flatnonzero(chosen == partition).tolist()
+        messages: list[dict[str, object]] = [
+            {"key": output.keys[row], "value": output.values[row]} for row in rows
+        ]
+        result.append((output.topic, partition, messages))
+    return result
