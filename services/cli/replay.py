@@ -57,11 +57,20 @@ def _add_simulation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--days", type=int, default=30)
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--frequency", type=float, default=1.0, help="factor of how often customers pay")
-    for name, about in (("behaviour", "amounts"), ("fraud", "newly compromised")):
+    for name, about in (
+        ("behaviour", "amounts"),
+        ("visits", "payments of a customer"),
+        ("fraud", "newly compromised"),
+    ):
         group.add_argument(
             f"--{name}-change", type=float, nargs="+", default=[0, 1.0], metavar="DAY",
             help=f"DAY FACTOR [RAMP_DAYS]: {about} times FACTOR from DAY on",
         )  # fmt: skip
+
+    group.add_argument(
+        "--bursts-change", type=float, nargs="+", default=[0, 0.0], metavar="DAY",
+        help="DAY SHARE [RAMP_DAYS]: this share of leaked cards is used in bursts of small payments",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -96,7 +105,9 @@ def _source(arguments: argparse.Namespace, settings: Settings) -> Source:
         seed=arguments.seed,
         rate=arguments.frequency,
         behaviour=_change(arguments.behaviour_change),
+        frequency=_change(arguments.visits_change),
         fraud=_change(arguments.fraud_change),
+        bursts=_change(arguments.bursts_change, before=0.0),
     )
     send_customers(settings, simulation.population().to_dicts())
     return simulation
@@ -131,14 +142,14 @@ def _play(arguments: argparse.Namespace) -> Play:
 _LABEL_SHARES = ("genuine", "repeated", "corrected", "late")
 
 
-def _change(numbers: list[float]) -> Any:
+def _change(numbers: list[float], before: float = 1.0) -> Any:
     from services.replay.changes import Change
     from services.replay.failure import ReplayError
 
     if len(numbers) not in (2, 3):
         raise ReplayError("a change takes DAY FACTOR, and RAMP_DAYS where it comes gradually")
     ramp = int(numbers[2]) if len(numbers) == 3 else 0
-    return Change(int(numbers[0]), numbers[1], ramp)
+    return Change(int(numbers[0]), numbers[1], ramp, before)
 
 
 def _share(text: str) -> float:

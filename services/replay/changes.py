@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Change:
-    """From ``day`` on something is ``to`` times what it was; over ``ramp_days`` where it comes gradually.
+    """From ``day`` on something is ``to`` in place of ``before``; over ``ramp_days`` where that is gradual.
 
     Examples
     --------
@@ -21,11 +21,12 @@ class Change:
     day: int = 0
     to: float = 1.0
     ramp_days: int = 0
+    before: float = 1.0
 
     def factor(self, day: int) -> float:
         """Return the factor of a day."""
         if day < self.day:
-            return 1.0
+            return self.before
         if day >= self.day + self.ramp_days:
             return self.to
-        return 1.0 + (self.to - 1.0) * (day - self.day) / self.ramp_days
+        return self.before + (self.to - self.before) * (day - self.day) / self.ramp_days

@@ -3,7 +3,9 @@
 Customers and terminals lie on a square of 100 x 100. A customer pays at terminals within a radius, so
 often a day (Poisson) and such amounts (normal) as is their habit. Frauds: amounts above 220; terminals
 that are compromised for 28 days; customers whose card data leak, of whose payments a third is five times
-as high for 14 days. Each day is drawn from its own seed, so a replay may go on from any day.
+as high for 14 days. Leaked cards may instead be tested by bursts of small payments at any terminals, within
+half an hour each day: a kind of fraud that the Handbook does not have. Each day is drawn from its own seed,
+so a replay may go on from any day.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ NOON, SPREAD = 43_200, 20_000  # seconds: payments gather around noon
 HIGH_CENTS = 22_000
 TERMINAL_DAYS, CUSTOMER_DAYS = 28, 14
 STOLEN_FACTOR, STOLEN_SHARE = 5, 3
+BURST, BURST_SECONDS, BURST_CENTS = 4, 1800, (100, 500)
 REGIONS = ("south-west", "south-east", "north-west", "north-east")
 AGE_BANDS = ("18-29", "30-44", "45-59", "60+")
 GENDERS = ("female", "male", "other")
 GENDER_SHARES = (0.49, 0.49, 0.02)
-POPULATION, PAYMENTS, TERMINALS, CUSTOMERS = range(4)  # streams of random numbers
+POPULATION, PAYMENTS, TERMINALS, CUSTOMERS, BURSTS, BURST_PAYMENTS = range(6)  # streams of random numbers
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -39,7 +42,8 @@ class Simulation:
 
     ``start`` is in microseconds since 1970 UTC; ``rate`` multiplies how often customers pay;
     ``compromised_terminals`` and ``compromised_customers`` are the new ones each day. ``behaviour``
-    scales the customers' amounts, ``fraud`` the number of newly compromised.
+    scales the customers' amounts, ``frequency`` how often they pay, ``fraud`` the number of newly
+    compromised; ``bursts`` is the share of the leaked cards that are used in bursts of small payments.
     """
 
     customers: int = 5000
@@ -52,7 +56,9 @@ class Simulation:
     compromised_terminals: float = 2.0
     compromised_customers: float = 3.0
     behaviour: Change = field(default_factory=Change)
+    frequency: Change = field(default_factory=Change)
     fraud: Change = field(default_factory=Change)
+    bursts: Change = field(default_factory=lambda: Change(to=0.0, before=0.0))
 
     @property
     def name(self) -> str:
@@ -74,7 +80,7 @@ class Simulation:
         """Return the payments of one day, counted from 0, by event time."""
         people = self._people
         draw = self._random(PAYMENTS, day)
-        counts = draw.poisson(people.daily * self.rate)
+        counts = draw.poisson(people.daily * self.rate * self.frequency.factor(day))
         customer = np.repeat(np.arange(self.customers), np.where(people.reach_size > 0, counts, 0))
         second = draw.normal(NOON, SPREAD, len(customer)).astype(np.int64)
         is_that_day = (second > 0) & (second < DAY_SECONDS)
@@ -83,10 +89,10 @@ class Simulation:
         terminal = people.reach[people.reach_start[customer] + pick]
         cents = self._cents(draw, customer, day)
         scenario, cents = self._frauds(draw, day, customer, terminal, cents)
+        columns = (second, customer, terminal, cents, scenario)
+        second, *rest = (np.concatenate(both) for both in zip(columns, self._bursts(day), strict=True))
         order = np.argsort(second, kind="stable")
-        return self._frame(
-            day, second[order], customer[order], terminal[order], cents[order], scenario[order]
-        )
+        return self._frame(day, second[order], *(column[order] for column in rest))
 
     def population(self) -> pl.DataFrame:
         """Return customer_id, region, age_band and gender of each customer; never features."""
@@ -122,10 +128,26 @@ class Simulation:
         scenario = np.where(cents > HIGH_CENTS, 1, 0)
         bad = self._compromised(TERMINALS, day, TERMINAL_DAYS, self.compromised_terminals, self.terminals)
         scenario[np.isin(terminal, bad)] = 2
-        leaked = self._compromised(CUSTOMERS, day, CUSTOMER_DAYS, self.compromised_customers, self.customers)
+        leaked, is_burst = self._leaked(day)
+        leaked = leaked[~is_burst]
         is_stolen = np.isin(customer, leaked) & (draw.integers(0, STOLEN_SHARE, len(customer)) == 0)
         scenario[is_stolen] = 3
         return scenario, np.where(is_stolen, cents * STOLEN_FACTOR, cents)
+
+    def _leaked(self, day: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """Return the customers whose cards have leaked, and which of them are used in bursts that day."""
+        leaked = self._compromised(CUSTOMERS, day, CUSTOMER_DAYS, self.compromised_customers, self.customers)
+        return leaked, self._random(BURSTS, day).random(len(leaked)) < self.bursts.factor(day)
+
+    def _bursts(self, day: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """Return seconds, customers, terminals, amounts and scenarios of the payments in bursts."""
+        leaked, is_burst = self._leaked(day)
+        draw = self._random(BURST_PAYMENTS, day)
+        cards = np.repeat(leaked[is_burst], BURST)
+        starts = draw.integers(0, DAY_SECONDS - BURST_SECONDS, int(is_burst.sum()))
+        second = np.repeat(starts, BURST) + draw.integers(0, BURST_SECONDS, len(cards))
+        terminal = draw.integers(0, self.terminals, len(cards))
+        return second, cards, terminal, draw.integers(*BURST_CENTS, len(cards)), np.full(len(cards), 4)
 
     def _compromised(self, stream: int, day: int, last: int, number: float, of: int) -> Ints:
         found = [np.zeros(0, np.int64)]
