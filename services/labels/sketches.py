@@ -12,6 +12,7 @@ from shared.policy import Decision
 from shared.sketches import DAY, SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
 from shared.stream import Batch, Outgoing
 
+NEVER_MS = 1 << 62
 ONE_BIN = np.empty(0)  # only the sum of such a column matters
 LAYOUT = Layout(
     {
@@ -33,19 +34,21 @@ CODES = {decision.symbol: decision.value for decision in Decision}
 class LabelSketches:
     """Scores and decisions of genuine and of fraudulent payments, by model version, day and second.
 
-    The day is that of the payments, so that what is known of a day's payments adds up. The offsets of a
-    sketch are those of the records, scores or labels, that made the examples known. Losses are in minor
-    units of the base currency: expected is score x amount, realised the amount of a fraud.
+    The day is that of the payments, so that what is known of a day's payments adds up. Sketches also end
+    with the day on which scores or labels come, so that a fast replay gives those of a slow one. The
+    offsets of a sketch are those of the records, scores or labels, that made the examples known. Losses
+    are in minor units of the base currency: expected is score x amount, realised the amount of a fraud.
     A corrected label is counted again, under what it says now.
     """
 
     def __init__(self, writer: str, span_seconds: int) -> None:
         self._writer, self._span_seconds = writer, span_seconds
         self._sketchers: dict[tuple[str, str, int], Sketcher] = {}
+        self._reached: dict[str, int] = {}
 
     def add(self, batch: Batch, join: Join) -> list[Outgoing]:
         """Count the scored examples of a batch; return the sketches that they close."""
-        result = self._expired(batch)
+        result = self._expired(batch, join)
         values = [score.value for score in join.scores]
         if not values:
             return result
@@ -65,9 +68,12 @@ class LabelSketches:
         """End the open sketches of a partition."""
         return [each for sketcher in self._sketchers.values() for each in sketcher.release(partition)]
 
-    def _expired(self, batch: Batch) -> list[Outgoing]:
+    def _expired(self, batch: Batch, join: Join) -> list[Outgoing]:
+        """Return the sketches of earlier seconds, or of all when records come from another day."""
         result = []
-        now = int(batch.accepted_ms.max())
+        day, now = _day(batch, join), int(batch.accepted_ms.max())
+        if day > self._reached.setdefault(batch.topic, day):
+            self._reached[batch.topic], now = day, NEVER_MS
         for partition in np.unique(batch.partitions).tolist():
             for (topic, _, _), sketcher in self._sketchers.items():
                 result += sketcher.expire(partition, now) if topic == batch.topic else []
@@ -77,10 +83,16 @@ class LabelSketches:
     def _sketcher(self, topic: str, version: str, day: int) -> Sketcher:
         name = topic, version, day
         if name not in self._sketchers:
-            self._sketchers[name] = Sketcher(
-                Origin(self._writer, "labels", topic), LAYOUT, self._span_seconds
-            )
+            origin = Origin(self._writer, "labels", topic)
+            self._sketchers[name] = Sketcher(origin, LAYOUT, self._span_seconds, DAY)
         return self._sketchers[name]
+
+
+def _day(batch: Batch, join: Join) -> int:
+    """Return the newest day of event time that a batch tells of, 0 where it tells of none."""
+    if batch.topic == "scores.v1":
+        return int(batch.event_times.max()) // DAY
+    return max((version.label_time for _, _, version in join.outcomes), default=0) // DAY
 
 
 def _matrix(found: pl.DataFrame, is_fraud: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Mergeable summaries of traffic: histograms over fixed bins and sums, by input partition and second."""
 
 from shared.sketches.layout import SCORE_EDGES, Layout, code_edges
-from shared.sketches.sketcher import DAY, Origin, Sketcher, Traffic
+from shared.sketches.sketcher import DAY, HOUR, Origin, Sketcher, Traffic
 
-__all__ = ["DAY", "SCORE_EDGES", "Layout", "Origin", "Sketcher", "Traffic", "code_edges"]
+__all__ = ["DAY", "HOUR", "SCORE_EDGES", "Layout", "Origin", "Sketcher", "Traffic", "code_edges"]

@@ -15,7 +15,7 @@ from shared.stream.records import Outgoing
 
 TOPIC = "sketches.v1"
 MS_PER_SECOND = 1000
-DAY = 86_400_000_000  # microseconds
+HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
 SPAN, FIRST_OFFSET, LAST_OFFSET, FIRST_TIME, LAST_TIME, COUNT = range(6)
 
 
@@ -44,16 +44,17 @@ class Traffic(NamedTuple):
 class Sketcher:
     """Histograms of traffic by input partition and span of broker time: a value of the records, no clock.
 
-    A sketch ends when a record of its partition comes from a later span or a later day of event time, or
-    under another model; a late record is counted in the day that is open. A span that is open when the
+    A sketch ends when a record of its partition comes from a later span of broker time or from a later
+    ``period`` of event time (microseconds), or under another model; a late record is counted in the period
+    that is open. A span that is open when the
     service stops is not summarised; the offsets in the sketches show the gap.
     """
 
-    def __init__(self, origin: Origin, layout: Layout, span_seconds: int) -> None:
+    def __init__(self, origin: Origin, layout: Layout, span_seconds: int, period: int = HOUR) -> None:
         partitions = schemas.partition_count(origin.topic)
         self._origin = origin
         self._layout = layout
-        self._span_ms = span_seconds * MS_PER_SECOND
+        self._span_ms, self._period = span_seconds * MS_PER_SECOND, period
         self._marks = np.zeros((partitions, COUNT + 1), np.int64)
         self._counts = np.zeros((partitions, layout.width), np.int64)
         self._sums = np.zeros((partitions, len(layout.names)))
@@ -92,7 +93,7 @@ class Sketcher:
 
     def _take(self, places: npt.NDArray[np.int64], matrix: npt.NDArray[np.float64], start: int) -> int:
         opened = self._marks, self._counts, self._sums
-        return int(_take(places, matrix, start, opened, self._layout.bins))
+        return int(_take(places, matrix, (start, self._period), opened, self._layout.bins))
 
     def _close_all(self) -> list[bytes]:
         return [self._close(int(partition)) for partition in np.flatnonzero(self._marks[:, COUNT])]
@@ -130,17 +131,18 @@ class Sketcher:
 def _take(
     places: npt.NDArray[np.int64],
     matrix: npt.NDArray[np.float64],
-    start: int,
+    way: tuple[int, int],
     opened: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]],
     bins: Bins,
 ) -> int:
     marks, counts, sums = opened
+    start, period = way
     for row in range(start, len(places)):
         partition, span, offset, time = places[row]
         mark = marks[partition]
         if mark[5] == 0:
             mark[0], mark[1], mark[2], mark[3], mark[4] = span, offset, offset, time, time
-        elif span > mark[0] or time // DAY > mark[4] // DAY:
+        elif span > mark[0] or time // period > mark[4] // period:
             return row
         mark[1], mark[2] = min(mark[1], offset), max(mark[2], offset)
         mark[3], mark[4] = min(mark[3], time), max(mark[4], time)

@@ -215,8 +215,8 @@ def test_what_is_known_of_a_days_payments_is_summarised_apart_with_its_losses(tm
     stage = labels_stage(tmp_path, Counter())
     stage.applied(0)
     for offset, (name, time) in enumerate((("a", 100), ("b", DAY + 100))):
-        stage.process(batch(SCORES, offset, *score(name, time)[1:]))
-        stage.process(batch(LABELS, offset, *label(name, name == "b", time + 10)[1:]))
+        for topic, record in ((SCORES, score(name, time)), (LABELS, label(name, name == "b", time + 10))):
+            run.receive(stage.process(batch(topic, offset, *record[1:])))
     stage.release(0)
     run.receive(stage.idle())
     sums = [dict(zip(each["names"], each["sums"], strict=True)) for each in run.sketches]

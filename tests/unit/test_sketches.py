@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import wire
-from shared.sketches import DAY, SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
+from shared.sketches import HOUR, SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
 
 LAYOUT = Layout({"amount": np.array([1.0, 10.0]), "decision": code_edges(4)})
 
@@ -97,13 +97,13 @@ def test_the_sums_of_a_sketch_are_of_the_defined_values():
     assert records(sketches.release(0))[0]["sums"] == [5.0, 1.0]
 
 
-def test_a_sketch_is_of_one_day_of_event_time_and_a_late_record_counts_in_the_open_one():
+def test_a_sketch_is_of_one_hour_of_event_time_and_a_late_record_counts_in_the_open_one():
     sketches = sketcher()
     rows = traffic([0, 1, 2, 3], [0, 0, 0, 0])
-    days = np.array([DAY - 1, DAY, DAY - 2, DAY + 5])
-    assert [each["count"] for each in records(sketches.add(rows._replace(event_times=days), "m1"))] == [1]
-    (open_day,) = records(sketches.release(0))
-    assert (open_day["first_offset"], open_day["count"], open_day["last_event_time"]) == (1, 3, DAY + 5)
+    times = np.array([HOUR - 1, HOUR, HOUR - 2, HOUR + 5])
+    assert [each["count"] for each in records(sketches.add(rows._replace(event_times=times), "m1"))] == [1]
+    (open_hour,) = records(sketches.release(0))
+    assert (open_hour["first_offset"], open_hour["count"], open_hour["last_event_time"]) == (1, 3, HOUR + 5)
 
 
 def test_an_open_sketch_of_an_earlier_second_expires():
