@@ -1,4 +1,4 @@
-"""`millrace status`: services, their health, and how far behind their groups are."""
+"""`millrace status`: services, their health, how far behind their groups are, and raised alarms."""
 
 from __future__ import annotations
 
@@ -34,10 +34,36 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     found = running()
     if found is None:
         print("millrace: no local stack runs; these are the groups on the broker", file=sys.stderr)
-    client = admin(found.settings(settings) if found else settings)
+    there = found.settings(settings) if found else settings
+    client = admin(there)
     services = _services(found.services) if found else [{"service": name} for name in SERVICES]
-    emit(arguments, [{**each, "lag": lag(client, each["service"])} for each in services])
+    said = {"monitor": "; ".join(alarms(there))}
+    rows = [{**each, "lag": lag(client, each["service"])} for each in services]
+    emit(arguments, [{**row, "alarms": said.get(row["service"], "")} for row in rows])
     return FAILED if found and any(each["health"] != "ready" for each in services) else 0
+
+
+def alarms(settings: Settings) -> list[str]:
+    """Return the alarms that the monitor has raised and not cleared, each with its day of event time."""
+    from services.cli.tail import iso
+    from services.monitor.signals import SERVICE, TOPIC
+    from shared import wire
+    from shared.stream.clients import DependencyError, read_topic
+
+    raised: dict[str, str] = {}
+    try:
+        messages = list(read_topic(settings, TOPIC))
+    except DependencyError:
+        return []  # a broker without our topics
+    for message in messages:
+        said = wire.decode(message.value() or b"", TOPIC)
+        if said["service"] != SERVICE:
+            continue
+        if said["severity"] == "alarm":
+            raised[said["signal"]] = f"{said['signal']} since {iso(said['event_time'])[:10]}"
+        else:
+            raised.pop(said["signal"], None)  # it is said to be cleared under the same name
+    return list(raised.values())
 
 
 def lag(client: AdminClient, service: str) -> int | None:

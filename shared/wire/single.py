@@ -57,6 +57,7 @@ def decode(value: bytes, name: str | None = None) -> dict[str, Any]:
 def _plain_schema(name: str) -> Any:
     schema = deepcopy(schemas.avro(name))
     for field in schema["fields"]:
-        if isinstance(field["type"], dict):
-            field["type"].pop("logicalType", None)
+        for kind in field["type"] if isinstance(field["type"], list) else [field["type"]]:
+            if isinstance(kind, dict):
+                kind.pop("logicalType", None)
     return fastavro.parse_schema(schema)

@@ -28,6 +28,8 @@ class SingleThread:
 
     stages: Sequence[Stage]
     logs: dict[str, list[list[Record]]] = field(default_factory=dict)
+    accepted_ms: int = 0
+    """Broker time of the records that stages write."""
     _taken: dict[tuple[int, str, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class SingleThread:
             log = self._log(output.topic)
             chosen = partitions(output.keys, len(log)).tolist()
             for key, value, partition in zip(output.keys, output.values, chosen, strict=True):
-                log[partition].append(Record(key, value))
+                log[partition].append(Record(key, value, self.accepted_ms))
 
 
 def _batch(topic: str, partition: int, first: int, records: list[Record]) -> Batch:

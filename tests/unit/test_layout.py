@@ -13,12 +13,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("services", "shared", "deploy", "schemas")
-CLIENTS = {"confluent_kafka", "redis", "fsspec", "duckdb", "httpx", "requests", "boto3", "socket"}
+CLIENTS = {"confluent_kafka", "redis", "fsspec", "duckdb", "httpx", "requests", "boto3", "socket", "faust"}
 PURE_PACKAGES = ("shared.wire", "shared.features", "shared.policy", "shared.sketches")
 VAGUE = {"utils", "util", "common", "helpers", "helper", "misc"}
 HEADINGS = ("consumes", "produces", "keeps", "on failure")
 LONGEST_FUNCTION, LONGEST_MODULE, LONGEST_README = 30, 300, 40
-SERVICES = ("alerts", "features", "ingest", "labels", "replay", "scoring", "training")
+SERVICES = ("alerts", "features", "ingest", "labels", "monitor", "replay", "scoring", "training")
 
 
 def modules() -> Iterator[Path]:

@@ -1,0 +1,86 @@
+"""What was measured of a day, held against limits, and the alarms that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.monitor.alarms import Alarm
+from services.monitor.signals import Severity, Signal, Window
+
+CALM_DAYS = 2
+SHOWN = 5  # findings named in an alarm
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One measurement: a name such as ``psi.amount``, its value, and the limit above which it is a cause."""
+
+    name: str
+    value: float | None
+    limit: float | None = None
+    detail: str = ""
+    is_cause: bool = False
+    is_mature: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """When something is said, of which model and payments."""
+
+    event_time: int
+    model_version: str | None
+    window: Window
+
+
+@dataclass(slots=True)
+class Family:
+    """Findings that share one alarm, which is raised by any of them and cleared after two calm days."""
+
+    name: str
+    alarm: Alarm = field(default_factory=lambda: Alarm(CALM_DAYS))
+
+    def signals(self, findings: Sequence[Finding], said: Said) -> list[Signal]:
+        """Return the findings as signals, and the alarm where it is raised or cleared."""
+        causes = [each for each in findings if each.is_cause]
+        change = self.alarm.step(bool(causes))
+        result = [signal(each, said, "warning" if each.is_cause else "info") for each in findings]
+        if change == "raised":
+            causes.sort(key=_excess, reverse=True)
+            detail = "; ".join(_told(each) for each in causes[:SHOWN])
+            more = f"; and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
+            first = causes[0]
+            text = f"raised: {detail}{more}"
+            raised = Finding(self.name, first.value, first.limit, text, is_mature=first.is_mature)
+            result.append(signal(raised, said, "alarm"))
+        elif change == "cleared":
+            detail = f"cleared: {CALM_DAYS} days without a cause"
+            result.append(signal(Finding(self.name, None, None, detail), said, "info"))
+        return result
+
+
+def signal(finding: Finding, said: Said, severity: Severity = "info") -> Signal:
+    """Return a finding as a signal."""
+    return Signal(
+        signal=finding.name,
+        event_time=said.event_time,
+        severity=severity,
+        model_version=said.model_version,
+        value=finding.value,
+        limit=finding.limit,
+        detail=finding.detail,
+        since=said.window.since,
+        until=said.window.until,
+        count=said.window.count,
+        is_mature=finding.is_mature,
+    )
+
+
+def _excess(finding: Finding) -> float:
+    return (finding.value or 0.0) / finding.limit if finding.limit else 1.0
+
+
+def _told(finding: Finding) -> str:
+    if finding.value is None or finding.limit is None:
+        return f"{finding.name} {finding.detail}".strip()
+    return f"{finding.name} {finding.value:.3g} above {finding.limit:.3g}"

@@ -1,0 +1,191 @@
+"""Sketches in, signals out: a value of the sketches in their order, with no clock and no client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from services.monitor.estimation import calibrated, estimated
+from services.monitor.findings import Family, Finding, Said, signal
+from services.monitor.inputs import Histograms, InputWatch
+from services.monitor.labelled import ArrivalWatch, ErrorWatch, by_label, performance
+from services.monitor.limits import Limits
+from services.monitor.scores import ScoreWatch
+from services.monitor.signals import Signal, Window
+from services.monitor.summaries import Days, Overlaps, Sketch, Totals, Watermark
+from shared.features import FeatureSet
+from shared.features.definitions import KINDS
+from shared.sketches import DAY
+
+ALARMS = ("input-drift", "score-drift", "missed-frauds", "performance-drift")
+WINDOW_DAYS = 7  # over which performance is told: one of each weekday
+CALIBRATION_DAYS = 28  # matured days from which the meaning of a score is learnt
+CALENDAR_KINDS = ("weekend",)
+
+Estimate = dict[str, float | None]
+
+
+class References(Protocol):
+    """What models were trained on."""
+
+    def histograms(self, version: str | None) -> Histograms | None:
+        """Return the training histograms of a version; None where it is not known."""
+        ...
+
+
+@dataclass(slots=True)
+class Monitor:
+    """All that is watched, from the sketches of scoring and labels."""
+
+    references: References | None
+    features: FeatureSet
+    limits: Limits = field(default_factory=Limits)
+    overlaps: Overlaps = field(default_factory=Overlaps)
+    _scores: Days = field(default_factory=Days)
+    _labels: Days = field(default_factory=Days)
+    _watermark: Watermark = field(default_factory=Watermark)
+    _label_watermark: Watermark = field(default_factory=Watermark)
+    _closed: int | None = None
+    _matured: int | None = None
+    _estimates: dict[int, Estimate] = field(default_factory=dict)
+    _families: dict[str, Family] = field(default_factory=dict)
+    _inputs: InputWatch = field(init=False)
+    _score_watch: ScoreWatch = field(init=False)
+    _errors: ErrorWatch = field(init=False)
+    _arrivals: ArrivalWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing known."""
+        kinds = {each.name: each.kind for entity in self.features.entities for each in entity.features}
+        moving = [name for name, kind in kinds.items() if is_behaviour(kind)]
+        self._inputs = InputWatch(self.features.names, moving, self.limits)
+        self._score_watch, self._errors = ScoreWatch(self.limits), ErrorWatch(self.limits)
+        self._arrivals = ArrivalWatch(self.limits)
+        self._families = {name: Family(name) for name in ALARMS}
+
+    @property
+    def alarms(self) -> dict[str, bool]:
+        """Which alarms are raised."""
+        return {name: family.alarm.is_raised for name, family in self._families.items()}
+
+    def take(self, sketch: Sketch) -> list[Signal]:
+        """Take a sketch; return what it lets be said: most say nothing, the one that ends a day much."""
+        if not self.overlaps.accepts(sketch):
+            return []
+        if sketch.kind == "labels":
+            self._labels.add(sketch)
+            if sketch.topic == "labels.v1":
+                self._arrivals.take(sketch)
+            if sketch.topic == "scores.v1":  # what matures by the horizon, day after day
+                self._label_watermark.advance(sketch)
+            return self._mature()
+        self._scores.add(sketch)
+        self._watermark.advance(sketch)
+        return [*self._close(), *self._mature()]
+
+    def _close(self) -> list[Signal]:
+        result = []
+        end = self._watermark.passed // DAY
+        for day in self._scores.until(end):
+            if self._closed is None or day > self._closed:
+                self._closed = day
+                result += self._ended(day)
+        return result
+
+    def _ended(self, day: int) -> list[Signal]:
+        by_version, whole = self._scores.of(day), self._scores.whole(day)
+        version = max(by_version, key=lambda each: by_version[each].count)
+        said = self._said(day, day, whole, version)
+        trained = self.references.histograms(version) if self.references else None
+        family = self._families
+        result = family["input-drift"].signals(self._inputs.findings(whole, version, trained), said)
+        if version is not None:
+            scored = self._score_watch.findings(by_version[version], version)
+            result += family["score-drift"].signals(scored, said)
+            result += family["missed-frauds"].signals(self._arrivals.findings(whole.count), said)
+            result += self._estimated(day, version)
+        return [*result, *self._performance(day, is_mature=False)]
+
+    def _estimated(self, day: int, version: str) -> list[Signal]:
+        scores = _window([self._scores.of(each).get(version) for each in _days(day, WINDOW_DAYS)])
+        if scores.count == 0 or "score" not in scores.histograms:
+            return []
+        matured = self._matured if self._matured is not None else -1
+        known = _window([self._labels.of(each).get(version) for each in _days(matured, CALIBRATION_DAYS)])
+        genuine, frauds = by_label(known, "score") if known.count else (np.zeros(1), np.zeros(1))
+        found = estimated(scores.defined("score").astype(np.float64), calibrated(genuine, frauds))
+        self._estimates[day] = found
+        said = self._said(day - WINDOW_DAYS + 1, day, scores, version)
+        return [signal(Finding(f"estimate.{name}", value), said) for name, value in found.items()]
+
+    def _performance(self, day: int, is_mature: bool) -> list[Signal]:
+        labels = _window([self._labels.whole(each) for each in _days(day, WINDOW_DAYS)])
+        said = self._said(day - WINDOW_DAYS + 1, day, labels, None)
+        return [signal(each, said) for each in performance(labels, is_mature)]
+
+    def _mature(self) -> list[Signal]:
+        waited = self.features.horizon + self.features.label_lag
+        result = []
+        for day in self._labels.until(self._newest_day()):
+            end = (day + 1) * DAY
+            is_said = self._label_watermark.passed >= end or self._watermark.passed >= end + waited + DAY
+            is_known = self._matured is not None and day <= self._matured
+            if not is_known and self._watermark.passed >= end + waited and is_said:
+                self._matured = day
+                result += self._known(day)
+        return result
+
+    def _known(self, day: int) -> list[Signal]:
+        labels = self._labels.whole(day)
+        said = self._said(day, day, labels, None)
+        result = self._families["performance-drift"].signals(self._errors.findings(labels), said)
+        matured = self._performance(day, is_mature=True)
+        result += matured + self._graded(day, matured)
+        self._forget(day)
+        return result
+
+    def _graded(self, day: int, matured: Sequence[Signal]) -> list[Signal]:
+        estimate = self._estimates.pop(day, {})
+        truth = {each.signal.removeprefix("performance."): each for each in matured}
+        result = []
+        for name, value in estimate.items():
+            true = truth.get(name)
+            if value is not None and true is not None and true.value is not None:
+                said = Said(
+                    self._watermark.newest, None, Window(true.since or 0, true.until or 0, true.count or 0)
+                )
+                finding = Finding(f"estimate-error.{name}", value - true.value, is_mature=True)
+                result.append(signal(finding, said))
+        return result
+
+    def _forget(self, matured: int) -> None:
+        self._labels.forget(matured - CALIBRATION_DAYS)
+        self._scores.forget(matured - WINDOW_DAYS)
+        self.overlaps.forget(matured - CALIBRATION_DAYS)
+
+    def _newest_day(self) -> int:
+        return self._watermark.newest // DAY
+
+    def _said(self, first: int, last: int, totals: Totals, version: str | None) -> Said:
+        window = Window(first * DAY, (last + 1) * DAY, totals.count)
+        return Said(self._watermark.newest, version, window)
+
+
+def is_behaviour(kind: str) -> bool:
+    """Return whether a kind of feature is made of payments alone, not of the date or of labels."""
+    return kind not in CALENDAR_KINDS and "outcomes" not in KINDS[kind].needs
+
+
+def _days(last: int, number: int) -> range:
+    return range(last - number + 1, last + 1)
+
+
+def _window(parts: Sequence[Totals | None]) -> Totals:
+    result = Totals()
+    for each in parts:
+        if each is not None:
+            result.merge(each)
+    return result

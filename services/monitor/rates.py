@@ -1,0 +1,62 @@
+"""Daily shares, such as alerts among payments, watched against the level of their first days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.monitor.series import Sensitivity, Series
+
+
+@dataclass(slots=True)
+class Rate:
+    """A share whose level is learnt from its first days and again after each change.
+
+    Parameters
+    ----------
+    sensitivity
+        Of the detectors, in units of ``noise``.
+    noise
+        How many times the root of its expected number a day's number spreads: payments come in clusters
+        by customer and terminal, so they spread more than independent ones would.
+    base_days
+        Days from which the level is learnt: whole weeks, one of each weekday.
+    """
+
+    sensitivity: Sensitivity
+    noise: float
+    base_days: int
+    _hits: float = 0.0
+    _rows: int = 0
+    _days: int = 0
+    _series: Series = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start to learn the level."""
+        self._restart()
+
+    def update(self, hits: float, rows: int) -> tuple[float | None, tuple[str, ...]]:
+        """Take a day's number of hits among rows.
+
+        Returns
+        -------
+        tuple
+            How far it is from the level in units of noise, None while that is learnt, and the names of
+            the detectors that saw a change.
+        """
+        if rows == 0:
+            return None, ()
+        if self._days < self.base_days:
+            self._hits, self._rows, self._days = self._hits + hits, self._rows + rows, self._days + 1
+            return None, ()
+        expected = max(self._hits / self._rows * rows, 1.0)
+        value = float((hits - expected) / (self.noise * np.sqrt(expected)))
+        fired = self._series.update(value)
+        if fired:
+            self._restart()
+        return value, fired
+
+    def _restart(self) -> None:
+        self._hits, self._rows, self._days = 0.0, 0, 0
+        self._series = Series(self.sensitivity)

@@ -1,0 +1,49 @@
+"""The simulated streams: 120 days, of which the model knows 57; on day 75 something changes, or nothing."""
+
+from __future__ import annotations
+
+from services.replay.changes import Change
+from services.replay.simulator import Simulation
+
+DAYS = 120
+TRAINED_DAY = 58
+"""Payments from this day on are scored: windows of 30 days and the labels before them are full by then."""
+CHANGE_DAY = 75
+CUSTOMERS = 500
+SEEDS = (1, 2, 3)
+CHANGES: dict[str, dict[str, Change]] = {
+    "control": {},
+    "abrupt": {"bursts": Change(CHANGE_DAY, 1.0, 0, 0.0)},
+    "gradual": {"bursts": Change(CHANGE_DAY, 1.0, 5, 0.0)},
+    "shift": {"frequency": Change(CHANGE_DAY, 2.0)},
+}
+"""What changes, by kind: leaked cards come to be used in bursts of small payments, at once or over five days;
+customers pay twice as often."""
+
+
+def simulation(kind: str, seed: int) -> Simulation:
+    """Return a stream of a kind."""
+    return Simulation(
+        customers=CUSTOMERS,
+        terminals=2 * CUSTOMERS,
+        days=DAYS,
+        seed=seed,
+        compromised_terminals=0.5,
+        compromised_customers=0.6,
+        **CHANGES[kind],
+    )
+
+
+def first_changed_fraud(kind: str, seed: int) -> int | None:
+    """Return the event time of the first fraud of the new kind, microseconds; None where there is none."""
+    if "bursts" not in CHANGES[kind]:
+        return None
+    changed, unchanged = simulation(kind, seed), simulation("control", seed)
+    for day in range(CHANGE_DAY, DAYS):
+        frauds = changed.day(day).filter(label="fraud")
+        known = unchanged.day(day).filter(label="fraud")
+        fresh = frauds.join(known, on=["event_time", "customer_id", "terminal_id"], how="anti")
+        if fresh.height:
+            first: int = fresh["event_time"].min()  # type: ignore[assignment]
+            return first
+    return None
