@@ -1,4 +1,4 @@
-"""`millrace models`: list, show, verify, promote or roll back model versions; freeze the roll-out."""
+"""`millrace models`: list, show, compare, export, promote or roll back versions; freeze the roll-out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from services.cli import model_files
 from services.cli.output import add_output, emit
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if verb in REASONED:
             inner.add_argument("--reason", default=REASONED[verb], help="why (%(default)s)")
         add_output(inner)
+    for printing in model_files.add_arguments(verbs):
+        add_output(printing)
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -56,8 +59,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         "rollback": _roll_back,
         "freeze": _switch,
         "thaw": _switch,
+        "diff": model_files.diff,
+        "history": model_files.history,
+        "export": model_files.export,
     }
     try:
+        if arguments.verb == "card":
+            print(model_files.card(Versions.read(settings), arguments), end="")
+            return 0
         emit(arguments, verbs[arguments.verb](Versions.read(settings), arguments))
     except ModelRefused as refused:
         print(f"millrace models: {refused.reason}: {refused}", file=sys.stderr)

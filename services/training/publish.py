@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as installed
 
@@ -16,7 +17,18 @@ from services.training.metrics import Metrics
 from services.training.recipe import Recipe
 from services.training.train import Trained
 from shared.features import FeatureSet
-from shared.models import Manifest, ModelLog, ModelRecord, Move, Standing, Status, pack, sign, signing_key
+from shared.models import (
+    Manifest,
+    ModelLog,
+    ModelRecord,
+    Move,
+    Standing,
+    Status,
+    listing,
+    pack,
+    sign,
+    signing_key,
+)
 from shared.models.records import TOPIC
 from shared.settings import Settings
 from shared.sketches import Layout
@@ -60,15 +72,20 @@ def histograms(features: npt.NDArray[np.float32], definitions: FeatureSet) -> di
     return {name: part.tolist() for name, part in zip(layout.names, parts, strict=True)}
 
 
-def publication(manifest: Manifest, model: bytes, settings: Settings) -> ModelRecord:
+def publication(
+    manifest: Manifest, model: bytes, settings: Settings, parts: Mapping[str, bytes] | None = None
+) -> ModelRecord:
     """Put the signed package below ``model_url``; return the event that tells of it, not yet written.
+
+    ``parts`` go into the package beside manifest and model.
 
     Raises
     ------
     DependencyError
         If the store cannot be written.
     """
-    package = pack(manifest, model)
+    manifest = listing(manifest, parts or {})
+    package = pack(manifest, model, parts)
     signature, signer = sign(package, signing_key(settings))
     path = f"{manifest.version}/{PACKAGE}"
     store(package, path, settings)

@@ -14,7 +14,7 @@ from services.training.fit import FITS, Fitted, medians
 from services.training.metrics import Metrics, metrics
 from services.training.recipe import Recipe
 from services.training.split import DAY, Split, matured_until, parts, split
-from shared.models.loading import corrected
+from shared.models.predictors import corrected
 
 LEAST_FRAUDS = 20  # below this a fit is chance
 LEAST_TEST_FRAUDS = 5

@@ -6,16 +6,20 @@ from services.training.publish import author, moved
 from shared.features import FeatureSet
 from shared.models import (
     Model,
+    ModelFeed,
     ModelLog,
+    ModelRecord,
     ModelRefused,
     Move,
     NotAllowed,
     Refusal,
     Standing,
     VersionStanding,
+    events,
     fetch,
     load,
     trusted_keys,
+    verified,
 )
 from shared.settings import Settings
 
@@ -57,6 +61,21 @@ class Versions:
         """Return a version's model, verified as the services verify it; raises ModelRefused."""
         record = self.version(version).published
         return load(fetch(record, self.settings), record, trusted_keys(self.settings), definitions)
+
+    def package(self, version: str) -> bytes:
+        """Return a version's package, its signature verified; raises ModelRefused."""
+        record = self.version(version).published
+        package = fetch(record, self.settings)
+        verified(package, record, trusted_keys(self.settings))
+        return package
+
+    def history(self) -> list[ModelRecord]:
+        """Return all events in the life of the models, in their order."""
+        feed = ModelFeed(self.settings)
+        try:
+            return events(feed.catch_up())
+        finally:
+            feed.close()
 
     def promote(self, version: str, definitions: FeatureSet, reason: str = "promoted by hand") -> None:
         """Make a version the champion, once its package was verified.

@@ -7,7 +7,7 @@ from shared.models.lifecycle import Move, Standing, VersionStanding, events, is_
 from shared.models.loading import Definitions, Model, load, verified
 from shared.models.log import ModelLog
 from shared.models.manifest import Kind, Manifest
-from shared.models.package import MAX_PACKAGE_BYTES, pack, unpack
+from shared.models.package import MAX_PACKAGE_BYTES, listing, pack, unpack, unpack_parts
 from shared.models.predictors import Blend, Linear, Predictor, River, Trees
 from shared.models.records import ModelRecord, Status
 from shared.models.refusal import ModelRefused, Refusal
@@ -39,6 +39,7 @@ __all__ = [
     "fetch",
     "fingerprint",
     "is_allowed",
+    "listing",
     "load",
     "pack",
     "sign",
@@ -46,5 +47,6 @@ __all__ = [
     "standing",
     "trusted_keys",
     "unpack",
+    "unpack_parts",
     "verified",
 ]

@@ -16,7 +16,7 @@ from treelite.core import TreeliteError
 from shared.models.keys import TrustedKeys, check_signature
 from shared.models.manifest import Manifest
 from shared.models.package import MAX_PACKAGE_BYTES, unpack
-from shared.models.predictors import Blend, Features, Linear, Predictor, River, Scores, Trees
+from shared.models.predictors import Blend, Features, Linear, Predictor, River, Scores, Trees, corrected
 from shared.models.records import ModelRecord
 from shared.models.refusal import ModelRefused, Refusal
 
@@ -70,20 +70,6 @@ class Model:
         if len(matrix) == 0:
             return np.empty(0, np.float64)
         return corrected(self.predictor(matrix), self.manifest.genuine_rate)
-
-
-def corrected(probability: Scores, genuine_rate: float) -> Scores:
-    """Return probabilities learnt from a sample that kept only a share of the genuine, as of the whole.
-
-    Examples
-    --------
-    One fraud to one genuine payment in a sample of one in ten: one to ten in truth.
-
-    >>> corrected(np.array([0.5]), 0.1).round(4).tolist()
-    [0.0909]
-    """
-    kept = genuine_rate * probability
-    return kept / (kept + 1.0 - probability)
 
 
 def verified(package: bytes, record: ModelRecord, trusted: TrustedKeys) -> tuple[Manifest, bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 Kind = Literal["trees", "linear", "blend", "river"]
+PartName = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+\.(json|txt|md|html)$")]
+"""A plain file name: a package is unpacked into folders."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +39,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """In time order: the same recipe fitted to earlier days, tried after the label delay."""
     libraries: dict[str, str]
     author: str
+    parts: dict[PartName, str] = {}
+    """SHA-256 of what else the package holds, by name: what the signature covers is listed here."""
 
     def to_bytes(self) -> bytes:
         """Return the manifest as JSON, the same bytes for the same content."""

@@ -28,6 +28,20 @@ class Predictor(Protocol):
         ...
 
 
+def corrected(probability: Scores, genuine_rate: float) -> Scores:
+    """Return probabilities learnt from a sample that kept only a share of the genuine, as of the whole.
+
+    Examples
+    --------
+    One fraud to one genuine payment in a sample of one in ten: one to ten in truth.
+
+    >>> corrected(np.array([0.5]), 0.1).round(4).tolist()
+    [0.0909]
+    """
+    kept = genuine_rate * probability
+    return kept / (kept + 1.0 - probability)
+
+
 @dataclass(frozen=True, slots=True)
 class Trees:
     """An ensemble of trees, predicted by treelite's GTIL in one thread."""

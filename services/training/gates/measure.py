@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from services.training.gates.evidence import Cost, Features
 from shared.models import Model
-from shared.models.loading import predictor_of
-from shared.models.package import unpack
 
 BATCH_ROWS = 2000  # as many as a batch of the stream holds at most
 REPEATS = 5  # the quickest counts: the others met other work on the machine
 SINGLES = 20
-KILOBYTE = 1024
 
 
 def cost(model: Model, package: bytes, rows: Features) -> Cost:
@@ -35,31 +30,9 @@ def cost(model: Model, package: bytes, rows: Features) -> Cost:
 
 def memory_of(package: bytes) -> int | None:
     """Return by how many bytes loading a package's model makes a process grow; None where it ends early."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_grow, args=(package, sender), daemon=True)
-    child.start()
-    sender.close()
-    try:
-        grown: int = receiver.recv()
-    except EOFError:
-        return None
-    finally:
-        child.join()
-    return grown
-
-
-def _grow(package: bytes, sender: Any) -> None:
-    before = _peak_bytes()
-    manifest, model = unpack(package)
-    predictor = predictor_of(manifest, model)
-    predictor(np.zeros((1, len(manifest.features)), np.float32))
-    sender.send(max(_peak_bytes() - before, 0))
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * KILOBYTE
+    command = [sys.executable, "-m", "services.training.gates.footprint"]
+    ended = subprocess.run(command, input=package, capture_output=True, check=False)
+    return int(ended.stdout) if ended.returncode == 0 else None
 
 
 def _seconds(work: Callable[[], object]) -> float:

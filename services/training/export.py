@@ -1,0 +1,70 @@
+"""A model as a folder that scores a CSV by itself, without Kafka and without Millrace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import shared.models.predictors
+from services.training import exported
+from services.training.card.parts import environment
+from shared.models import unpack, unpack_parts
+from shared.models.package import MANIFEST, MODEL
+
+INSTALLED = "from shared.models.predictors import"
+ALONE = "from predictors import"
+NEEDED = ("msgspec", "numpy", "treelite")
+DOCKERFILE = """\
+FROM python:3.11-slim
+WORKDIR /model
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY . .
+RUN useradd --uid 10001 model
+USER model
+ENTRYPOINT ["python", "score.py"]
+"""
+README = """\
+# Model {version}
+
+    pip install -r requirements.txt
+    python score.py features.csv > scores.csv
+
+or, with Docker, `docker build -t model .` and
+
+    docker run --rm -v "$PWD:/files:ro" model /files/features.csv > scores.csv
+
+The CSV has one column a feature ({count}, named in manifest.json); an empty field is an undefined feature.
+Scores are those of the service, bit for bit. `model.zip` is the signed package that this folder was made of.
+"""
+
+
+def export(package: bytes, folder: Path) -> list[str]:
+    """Write the folder of a verified package; return the names of its files.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is there and holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = _files(package)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return sorted(files)
+
+
+def _files(package: bytes) -> dict[str, bytes]:
+    manifest, model = unpack(package)
+    loader = (Path(exported.__file__).parent / "score.py").read_text().replace(INSTALLED, ALONE)
+    about = README.format(version=manifest.version, count=len(manifest.features))
+    texts = {
+        "score.py": loader,
+        "predictors.py": Path(shared.models.predictors.__file__).read_text(),
+        "requirements.txt": environment((*NEEDED, "river") if manifest.kind == "river" else NEEDED),
+        "Dockerfile": DOCKERFILE,
+        "README.md": about,
+    }
+    own = {MANIFEST: manifest.to_bytes(), MODEL: model, "model.zip": package}
+    return {**unpack_parts(package), **own, **{name: text.encode() for name, text in texts.items()}}
