@@ -23,6 +23,12 @@ accuracy: setup ## DATA=file: check features and models on the Handbook's data t
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
+bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes
+	@$(RUN) python -m tests.bench
+
+bench-growth: setup ## what a payment costs as everything grows, and restarts; under 30 minutes
+	@$(RUN) python -m tests.bench growth
+
 bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 	@$(RUN) python -m tests.bench.latency
 
@@ -40,4 +46,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench-latency bench-stages accuracy accuracy-early test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early test check lint format

@@ -70,7 +70,7 @@ def reference(payments: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     labels
         transaction_id, label ("fraud" or "genuine"), label_time; in any order. Few against payments.
     """
-    customers = _customer_features(payments.reset_index(drop=True))
+    customers = customer_features(payments.reset_index(drop=True))
     ratios = dict(zip(payments["transaction_id"], customers["customer_habit_ratio"], strict=True))
     terminals = _terminal_features(payments.reset_index(drop=True), labels, ratios)
     both = pd.concat([customers, terminals], axis=1)[NAMES]
@@ -139,7 +139,8 @@ class Sorted:
         return Ranges(start, end)
 
 
-def _customer_features(payments: pd.DataFrame) -> pd.DataFrame:
+def customer_features(payments: pd.DataFrame) -> pd.DataFrame:
+    """Return the 15 features of the customer for each payment, float64, rows as given."""
     by = Sorted(payments, "customer_id")
     if not (by.table.groupby(by.codes).apply(lambda each: each.index.is_monotonic_increasing)).all():
         raise ValueError("the payments of a customer are not in the order of time")

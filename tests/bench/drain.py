@@ -15,7 +15,7 @@ WARM_SHARE = 0.1  # until so many are through, a process compiles, joins its gro
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Records and seconds between the first tenth of the records and the last record."""
+    """Records and seconds from when a process was warm to the last record."""
 
     records: int
     seconds: float
@@ -32,8 +32,10 @@ class Drain:
         return self.records / self.cpu_seconds
 
 
-def drain(arrivals: Arrivals, count: int, cpu_seconds: Callable[[], float]) -> Drain:
-    """Return how fast records come out until all have come.
+def drain(
+    arrivals: Arrivals, count: int, cpu_seconds: Callable[[], float], warm_share: float = WARM_SHARE
+) -> Drain:
+    """Return how fast records come out until all have come, counted from ``warm_share`` of them on.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def drain(arrivals: Arrivals, count: int, cpu_seconds: Callable[[], float]) -> D
         found, now = arrivals.count(), time.monotonic()
         if found > last[0]:
             last = (found, now, cpu_seconds())
-        if not is_warm and found >= count * WARM_SHARE:
+        if not is_warm and found >= count * warm_share:
             is_warm, begin = True, last
         if now > last[1] + STALL_SECONDS:
             raise AssertionError(f"only {last[0]} of {count} records came out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.local import processes
 from deploy.local.stack import ONE_THREAD
 from deploy.local.variables import variables
+from services.replay.pipeline import LATEST
 from shared.settings import Settings
 from shared.stream import clients
 
@@ -63,12 +66,23 @@ def running(settings: Settings, folder: Path, hops: int = HOPS) -> Iterator[dict
 
 
 def make_topics(settings: Settings, wanted: list[str]) -> None:
-    """Make topics like those of the chain."""
+    """Make topics like those of the chain; return when every partition answers."""
     client = clients.admin(settings)
     config = {"message.timestamp.type": "LogAppendTime"}
     topics = [NewTopic(name, PARTITIONS, 1, config=config) for name in wanted]
     for future in client.create_topics(topics).values():
         future.result(ANSWER_SECONDS)
+    places = [TopicPartition(name, partition) for name in wanted for partition in range(PARTITIONS)]
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not all(_is_led(client, place) for place in places):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"some of {wanted} had no leader after {ANSWER_SECONDS:g} seconds")
+        time.sleep(POLL_SECONDS)
+
+
+def _is_led(client: AdminClient, place: TopicPartition) -> bool:
+    future = client.list_offsets({place: LATEST})[place]
+    return future.exception(ANSWER_SECONDS) is None
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from shared.settings import Settings
 from shared.stream.clients import PRODUCER, log
-from tests.bench.payments import Payments
+from tests.bench.payments import Message, Payments
 
 TICK_SECONDS = 0.002
 SLICE = 2000
@@ -46,8 +46,17 @@ class Sender:
     def at_once(self, topic: str, payments: Payments) -> None:
         """Send payments as fast as the broker takes them; return when all are durable."""
         for first in range(0, len(payments), SLICE):
-            while len(self._producer) > QUEUED:
-                self._producer.poll(POLL_SECONDS)
-            self._producer.produce_batch(topic, payments.messages[first : first + SLICE])
-            self._producer.poll(0)
+            self.put(topic, payments.messages[first : first + SLICE])
+        self.flush()
+
+    def put(self, topic: str, messages: list[Message]) -> None:
+        """Queue messages once there is room."""
+        while len(self._producer) > QUEUED:
+            self._producer.poll(POLL_SECONDS)
+        if messages:
+            self._producer.produce_batch(topic, messages)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Return when all are durable."""
         self._producer.flush()

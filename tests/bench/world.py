@@ -40,13 +40,24 @@ class World:
 
     @contextmanager
     def service(self, name: str, settings: Settings) -> Iterator[processes.Child]:
-        """Run one service."""
-        log = self.folder / f"{settings.topic_prefix}{name}.log"
-        child = processes.start([sys.executable, "-m", *SERVICES[name]], log, environment(settings))
+        """Run one instance of a service."""
+        with self.services(name, settings, 1) as children:
+            yield children[0]
+
+    @contextmanager
+    def services(self, name: str, settings: Settings, instances: int) -> Iterator[list[processes.Child]]:
+        """Run so many instances of a service."""
+        children = []
         try:
-            yield child
+            for number in range(instances):
+                log = self.folder / f"{settings.topic_prefix}{name}.{number}.log"
+                place = settings.state_folder / str(number)
+                own = settings.model_copy(update={"instance": number, "state_folder": place})
+                command = [sys.executable, "-m", *SERVICES[name]]
+                children.append(processes.start(command, log, environment(own)))
+            yield children
         finally:
-            processes.stop(child, STOP_SECONDS)
+            processes.stop_all(children, STOP_SECONDS)
 
 
 @contextmanager

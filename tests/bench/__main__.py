@@ -1,0 +1,73 @@
+"""Runs parts of the bench one after the other, keeps their results and makes the documents from them.
+
+The last line of stdout is one JSON object with all results; the exit code is 1 when a bound is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+from tests.bench import readme, results
+
+PARTS = {
+    "stages": "stages",
+    "throughput": "throughput",
+    "latency": "latency",
+    "peers": "against_peers",
+    "growth": "growth",
+}
+BENCH = ("stages", "throughput", "latency", "peers")
+RATES = (1000, 2500, 5000, 10_000)
+LATENCY = ("--seconds", "5", "--rounds", "2", "--warm-ups", "3", "--limit", "2")
+SHARE_OF_CAPACITY = 0.8
+WHOLE = "payments, labels, outcomes, Redis"
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    began, found = time.monotonic(), {}
+    for name in _arguments().parts:
+        found[name] = run(name)
+    readme.write()
+    is_ok = all(each["is_ok"] for each in found.values())
+    print(json.dumps({**found, "seconds": round(time.monotonic() - began), "is_ok": is_ok}))
+    return 0 if is_ok else 1
+
+
+def run(name: str) -> dict[str, Any]:
+    """Run a part in a process of its own and keep its result; a part that fails keeps nothing."""
+    print(f"== {name}", file=sys.stderr)
+    options = latency_options() if name == "latency" else []
+    command = [sys.executable, "-m", f"tests.bench.{PARTS[name]}", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    last = done.stdout.strip().rpartition("\n")[2]
+    if not last.startswith("{"):
+        return {"is_ok": False, "failed": f"exit code {done.returncode} and no result"}
+    result: dict[str, Any] = json.loads(last)
+    results.keep(name, result)
+    return result
+
+
+def latency_options() -> list[str]:
+    """Return the rates to try: the fixed ones, and a share of the capacity that was measured last."""
+    found = results.kept("throughput")
+    rates = [str(rate) for rate in RATES]
+    if found is not None:
+        capacity = found["result"]["full_load"][WHOLE]["chain"]["per_second"]
+        rates.append(str(round(capacity * SHARE_OF_CAPACITY)))
+    return ["--rates", *rates, *LATENCY]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=BENCH, help=f"of {', '.join(PARTS)} (%(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The performance section of the README, the figures of docs/scale.md and the plots, from the kept results.
+
+`python -m tests.bench.readme` writes them; a contract test holds them to the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench import results
+from tests.bench.plot import bars, number_of
+
+ROOT = Path(__file__).parents[2]
+PLOTS = Path("docs/plots")
+TITLES = {
+    "stages": "Each stage alone, records a second",
+    "throughput": "Full load, payments a second through all services on this machine",
+    "latency": "p99 from due to scored, ms",
+    "peers": "Customer windows, payments a second of CPU",
+    "growth": "Cost of a payment in the window state, ns of CPU",
+}
+COMMANDS = {"growth": "make bench-growth"}
+Row = tuple[str, float, bool]
+
+
+def write() -> None:
+    """Write what the results give."""
+    for path, text in documents().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text)
+
+
+def documents() -> dict[Path, str]:
+    """Return the documents that hold figures, by path in the repository."""
+    found = {name: kept for name in TITLES if (kept := results.kept(name)) is not None}
+    made = {
+        PLOTS / f"{name}.svg": bars(TITLES[name], ROWS[name](each["result"])) for name, each in found.items()
+    }
+    section = "\n\n".join(part(name, each) for name, each in found.items())
+    made[Path("README.md")] = replaced(Path("README.md"), "performance", f"{INTRODUCTION}\n\n{section}")
+    scale = Path("docs/scale.md")
+    if (ROOT / scale).exists() and "<!-- figures -->" in (ROOT / scale).read_text():
+        made[scale] = replaced(scale, "figures", table(found))
+    return made
+
+
+INTRODUCTION = (
+    "Broker, services and sender share one machine; a bare hop consumes and produces with the same clients "
+    "and does nothing between.\nThe limit stands beside each figure, also where it is missed."
+)
+
+
+def part(name: str, kept: dict[str, Any]) -> str:
+    """Return the figures of one part: where they come from, its bounds, its plot."""
+    machine, versions = kept["machine"], kept["versions"]
+    origin = (
+        f"**{TITLES[name]}.** `{COMMANDS.get(name, 'make bench')}`, {kept['date']}, {machine['cpu']}, "
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {versions['python']}, "
+        f"Kafka {versions['kafka']}."
+    )
+    lines = ["| bound | measured | limit | |", "|---|---|---|---|"]
+    lines += [bound_row(each) for each in kept["result"]["bounds"]]
+    table_lines = "\n".join(lines)
+    return f"{origin}\n\n{table_lines}\n\n![{TITLES[name]}]({PLOTS / f'{name}.svg'})"
+
+
+def bound_row(bound: dict[str, Any]) -> str:
+    """Return a bound as a row of a table."""
+    sign, limit = ("≥", bound["at_least"]) if "at_least" in bound else ("≤", bound["at_most"])
+    verdict = "" if bound["is_ok"] else "**missed**"
+    return f"| {bound['name']} | {number_of(bound['measured'])} | {sign} {number_of(limit)} | {verdict} |"
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return what one machine does, for the page about scale."""
+    lines = ["| what | measured |", "|---|---|"]
+    for name, kept in found.items():
+        lines += [
+            f"| {TITLES[name]}: {label} | {number_of(value)} |"
+            for label, value, _ in ROWS[name](kept["result"])
+        ]
+    return "\n".join(lines)
+
+
+def replaced(path: Path, name: str, content: str) -> str:
+    """Return a document with the text between its marks of that name replaced."""
+    text, begin, end = (ROOT / path).read_text(), f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{path} lacks {begin} or {end}, between which its figures stand")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def stage_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rates of stages, the bare hop first."""
+    for name, rates in result["rates"].items():
+        yield name, rates["per_second"], name not in ("bare-hop", "predictor")
+
+
+def load_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rates of the chain and of bare hops under each load."""
+    for kind, found in result["full_load"].items():
+        yield f"chain: {kind}", found["chain"]["per_second"], True
+        yield f"four bare hops: {kind}", found["bare_hops"]["per_second"], False
+
+
+def latency_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield the p99 of the chain and of bare hops at each rate."""
+    for each in result["rates"]:
+        rate = f"{each['payments_per_second']:,}/s"
+        yield f"chain, {rate}", each["chain"]["p99_ms"], True
+        yield f"four bare hops, {rate}", each["bare_hops"]["p99_ms"], False
+
+
+def peer_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield our rate and those of the peers, with whether their windows are exact."""
+    for name, each in result["peers"].items():
+        exact = "exact" if each["is_exact"] else "not exact"
+        yield f"{name} ({exact})", each["per_core_second"], name == "ours"
+
+
+def growth_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield the cost of a payment along each series."""
+    for series in ("entities", "windows", "retained"):
+        for each in result[series]:
+            yield f"{each[series]:,.0f} {series}", each["nanoseconds"], True
+
+
+ROWS = {
+    "stages": lambda result: list(stage_rows(result)),
+    "throughput": lambda result: list(load_rows(result)),
+    "latency": lambda result: list(latency_rows(result)),
+    "peers": lambda result: list(peer_rows(result)),
+    "growth": lambda result: list(growth_rows(result)),
+}
+
+
+if __name__ == "__main__":
+    write()
