@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from services.training.card.facts import facts_of
+from services.training.card.parts import parts_of
 from services.training.examples import Examples
 from services.training.gates.evidence import Attributes, Learned, Refitted, Trial
 from services.training.gates.groups import CUSTOMER_ATTRIBUTES, groups_of
@@ -47,20 +49,40 @@ class Fit:
     recipe: Recipe
 
 
-def verdicts(
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdicts, and what goes into the package beside the model; nothing where it does not load."""
+
+    verdicts: list[Verdict]
+    parts: dict[str, bytes]
+
+
+def judged(
     fit: Fit, examples: Examples, champion: Model | None, settings: Settings, features: FeatureSet
-) -> list[Verdict]:
+) -> Judged:
     """Return what the gates say: of the recipe by its trial, of the package by itself.
 
     The champion is compared where it did not learn from the days of the trial.
     """
+    case = _case(fit, examples, champion, settings, features)
+    policy = Policy.load()
+    verdicts = judge(case, policy, GatesPolicy.load())
+    if isinstance(case.loaded, ModelRefused):
+        return Judged(verdicts, {})
+    facts = facts_of(case.loaded, case.trial, case.groups, policy)
+    return Judged(verdicts, parts_of(fit.manifest, fit.recipe, facts, verdicts, policy))
+
+
+def _case(
+    fit: Fit, examples: Examples, champion: Model | None, settings: Settings, features: FeatureSet
+) -> Case:
     content = fit.model.fitted.predictor.to_bytes()
     package = pack(fit.manifest, content)
     loaded = _loaded(package, fit.manifest, settings, features)
     test = fit.tried.test
     rival = champion if champion and champion.manifest.created_at < fit.tried.windows.test_start else None
     again = newest(examples, fit.recipe).fitted.predictor.to_bytes()
-    case = Case(
+    return Case(
         content=package,
         loaded=loaded,
         names=list(features.names),
@@ -73,7 +95,6 @@ def verdicts(
         refitted=Refitted(_digest(content), _digest(again)),
         seed=fit.recipe.seed,
     )
-    return judge(case, Policy.load(), GatesPolicy.load())
 
 
 def attributes(settings: Settings) -> Attributes:

@@ -15,7 +15,7 @@ import msgspec
 
 from services.training.gates.verdict import Verdict
 from services.training.quality import Quality
-from services.training.refit import ACCEPTED, CHAMPION, OUTCOME, QUALITY, READ, VERDICTS, Outcome
+from services.training.refit import ACCEPTED, CHAMPION, OUTCOME, PARTS, QUALITY, READ, VERDICTS, Outcome
 from services.training.schedule import Due
 from shared.models import Manifest, ModelRecord
 from shared.settings import Settings
@@ -103,6 +103,10 @@ class Fitting:
         """Return what the gates said; none where it did not come so far."""
         file = self.out / VERDICTS
         return msgspec.json.decode(file.read_bytes(), type=list[Verdict]) if file.exists() else []
+
+    def parts(self) -> dict[str, bytes]:
+        """Return what goes into the package beside manifest and model."""
+        return {file.name: file.read_bytes() for file in (self.out / PARTS).glob("*")}
 
     def stop(self) -> None:
         """End it."""

@@ -169,7 +169,7 @@ class Service:
         told = {ACCEPTED: is_accepted(verdicts), URGENT: fitting.due.why == "alarm"}
         model = (fitting.out / MODEL).read_bytes()
         record = msgspec.structs.replace(
-            publication(manifest, model, self.settings),
+            publication(manifest, model, self.settings, fitting.parts()),
             event_time=outcome.as_of,
             who=SERVICE,
             reason=fitting.due.why,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.training.assess import Fit, champion_of, verdicts
+from services.training.assess import Fit, champion_of, judged
 from services.training.dataset import Dataset
 from services.training.examples import Examples
 from services.training.failure import TrainingError
@@ -35,7 +35,7 @@ LOWEST_PRIORITY = 19
 READ = "read"
 READ_DAYS = 64  # two folds of 28 days, twice a label delay, two weeks of tests, and the horizon
 OUTCOME, MANIFEST, MODEL = "outcome.json", "manifest.json", "model.bin"
-QUALITY, VERDICTS = "quality.json", "verdicts.json"
+QUALITY, VERDICTS, PARTS = "quality.json", "verdicts.json", "parts"
 ACCEPTED, CHAMPION = "accepted.json", "champion.bin"
 """What the service leaves there: manifest of the newest model, publication of the champion."""
 
@@ -104,14 +104,17 @@ def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str
 
 
 def judge(fit: Fit, examples: Examples, out: Path, settings: Settings) -> None:
-    """Leave the verdicts of the gates in a folder."""
+    """Leave the verdicts of the gates in a folder, and the parts that go into the package."""
     features, before = definitions(), out / CHAMPION
     champion = None
     if before.exists():
         champion = champion_of(ModelRecord.from_bytes(before.read_bytes()), settings, features)
-    found = verdicts(fit, examples, champion, settings, features)
-    (out / VERDICTS).write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    tell("judged", **{each.gate: each.outcome for each in found})
+    found = judged(fit, examples, champion, settings, features)
+    (out / VERDICTS).write_bytes(msgspec.json.encode(found.verdicts))
+    (out / PARTS).mkdir()
+    for name, part in found.parts.items():
+        (out / PARTS / name).write_bytes(part)
+    tell("judged", **{each.gate: each.outcome for each in found.verdicts})
 
 
 def check(examples: Examples, as_of: int, out: Path) -> None:
