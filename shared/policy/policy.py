@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import schemas
 
-TABLES = {"gates"}
+TABLES = {"gates", "rollout", "guards"}
 """What else stands in the file; each table has its own reader."""
 
 

@@ -105,11 +105,14 @@ def _drawn(trial: Trial, bounds: Performance, seed: int) -> Drawn:
     customer = trial.examples.rows["customer_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
     number = int(customer.max()) + 1
     draw = np.random.default_rng(seed)
-    weights = [np.ones(len(is_fraud))]
+    drawn = [
+        [ranking.average_precision(np.ones(len(is_fraud))) for ranking in rankings]
+    ]  # the sample as it is
     for _ in range(bounds.resamples):
         times = np.bincount(draw.integers(0, number, number), minlength=number)
-        weights.append(times[customer].astype(np.float64))
-    return np.array([[ranking.average_precision(each) for ranking in rankings] for each in weights])
+        weights = times[customer].astype(np.float64)
+        drawn.append([ranking.average_precision(weights) for ranking in rankings])
+    return np.array(drawn)
 
 
 def _summary(drawn: Drawn, confidence: float) -> tuple[float, Interval]:

@@ -1,0 +1,74 @@
+"""Floods of labels: days on which an origin or a terminal gets more labels than can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from services.training.split import DAY
+from shared.policy import GuardsPolicy
+
+ORIGIN, TERMINAL = "label_origin", "terminal_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One day's labels from one origin or onto one terminal."""
+
+    by: str
+    """Column: label_origin or terminal_id."""
+    name: str
+    day: int
+    """Days since 1970-01-01 UTC, by label_time."""
+    labels: int
+    limit: int
+
+    @property
+    def sentence(self) -> str:
+        """What happened."""
+        what = f"from origin {self.name}" if self.by == ORIGIN else f"onto terminal {self.name}"
+        return f"{self.labels} explicit labels {what} on one day; none of them is learned from"
+
+
+def floods(rows: pl.DataFrame, guards: GuardsPolicy) -> tuple[npt.NDArray[np.bool_], list[Flood]]:
+    """Return which labelled payments belong to a flood, and the floods by day; the rest may be learned from.
+
+    All of a flooded day's labels are left out, since which of them are true is not known. An origin's limit
+    follows its own median day, so that it grows with the traffic.
+
+    Parameters
+    ----------
+    rows
+        terminal_id, label_origin, label_time (microseconds), is_implied.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({
+    ...     "terminal_id": ["m", "m", "m", "n"], "label_origin": ["customer"] * 4,
+    ...     "label_time": [5, 6, 7, 8], "is_implied": [False] * 4,
+    ... })
+    >>> guards = GuardsPolicy(declines_per_hour=1, labels_per_terminal_day=2, flood_least=9, flood_ratio=2.0)
+    >>> mask, found = floods(rows, guards)
+    >>> mask.tolist(), found[0].sentence
+    ([True, True, True, False], '3 explicit labels onto terminal m on one day; none of them is learned from')
+    """
+    told = rows.select(TERMINAL, ORIGIN, "is_implied", day=pl.col("label_time") // DAY).with_row_index("row")
+    explicit = told.filter(~pl.col("is_implied"))
+    terminals = _days(explicit, TERMINAL).with_columns(limit=pl.lit(guards.labels_per_terminal_day, pl.Int64))
+    usual = guards.flood_ratio * pl.col("labels").median().over(ORIGIN)
+    limit = pl.max_horizontal(pl.lit(guards.flood_least), usual).cast(pl.Int64)
+    origins = _days(explicit, ORIGIN).with_columns(limit=limit)
+    mask = np.zeros(rows.height, np.bool_)
+    found = []
+    for by, days in ((ORIGIN, origins), (TERMINAL, terminals)):
+        over = days.filter(pl.col("labels") > pl.col("limit")).sort("day", by)
+        mask[explicit.join(over, on=[by, "day"], how="semi")["row"].to_numpy()] = True
+        found += [Flood(by, *row) for row in over.select(by, "day", "labels", "limit").iter_rows()]
+    return mask, found
+
+
+def _days(explicit: pl.DataFrame, by: str) -> pl.DataFrame:
+    return explicit.group_by(by, "day").agg(labels=pl.len().cast(pl.Int64))
