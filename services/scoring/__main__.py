@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from services.scoring.reports import Reports
-from services.scoring.stage import ScoringStage
+from services.scoring.stage import Rules, ScoringStage
 from shared.features import definitions
 from shared.models import ActingModels
-from shared.policy import Policy, PolicyError
+from shared.policy import PolicyError
 from shared.settings import Settings, SettingsError
 from shared.stream.clients import DependencyError
 from shared.stream.service import run
@@ -24,7 +24,7 @@ def main() -> int:
     scores without the model that acted before it.
     """
     try:
-        settings, policy, features = Settings.load(), Policy.load(), definitions()
+        settings, rules, features = Settings.load(), Rules.load(), definitions()
         telemetry = Telemetry.start("scoring", settings)
         reports = Reports(telemetry)
         models = ActingModels(settings, features, reports.refused)
@@ -32,7 +32,7 @@ def main() -> int:
     except (SettingsError, PolicyError, DependencyError) as error:
         sys.stderr.write(f"{error}\n")
         return UNREACHABLE if isinstance(error, DependencyError) else FAILED
-    return run(ScoringStage(models, policy, features, settings, reports), settings, "scoring", telemetry)
+    return run(ScoringStage(models, rules, features, settings, reports), settings, "scoring", telemetry)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from services.scoring.breaker import HOUR, Trip
 from services.scoring.scores import Codes
 from shared import wire
 from shared.models import ModelRecord, ModelRefused, Refusal
@@ -14,13 +20,24 @@ from shared.stream import Outgoing
 from shared.telemetry import Telemetry
 
 TOPIC = "monitoring.v1"
-REFUSED, FAILED = "model-refused", "model-failed"
+REFUSED, FAILED, BESIDE = "model-refused", "model-failed", "model-beside"
+STORM = "decline-storm"
 SERVICE = "scoring"
 ROLES = ("champion", "challenger")
 
 
+@dataclass(slots=True)
+class Beside:
+    """Payments that a version scored beside the champion."""
+
+    payments: int = 0
+    seconds: float = 0.0
+    flagged: int = 0
+    flagged_by_champion: int = 0
+
+
 class Reports:
-    """Payments by decision, the versions that act, models that may not or cannot.
+    """Payments by decision, the versions that act and how they fare, models that may not or cannot.
 
     ``refused`` may be called by any thread; its signal goes out with the next batch.
     """
@@ -32,7 +49,9 @@ class Reports:
         self._acting = telemetry.gauge("model_acting", "1 for the versions that act.", ("role", "version"))
         self._refused = telemetry.counter("models_refused_total", "Model packages not loaded.", ("reason",))
         self._failed = telemetry.counter("models_failed_total", "Challengers set aside because they failed.")
+        self._trips = telemetry.counter("decline_storms_total", "Times the cap on declines was passed.")
         self._versions: tuple[str | None, ...] = (None, None)
+        self._beside, self._about = Beside(), ("", 0)
         self._waiting: deque[tuple[bytes, bytes]] = deque()
 
     def decided(self, codes: Codes) -> None:
@@ -69,6 +88,35 @@ class Reports:
         self._log.error("challenger set aside", extra={"version": version, "detail": detail})
         self._signal(FAILED, "alarm", (version, event_time), detail)
 
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Add the time within to that of the version beside the champion."""
+        began = time.perf_counter()
+        yield
+        self._beside.seconds += time.perf_counter() - began
+
+    def beside(self, version: str, event_time: int, codes: Codes, champions: Codes) -> None:
+        """Count payments that a version scored beside the champion; tell of them each hour of event time."""
+        before, at = self._about
+        if before and (version != before or event_time // HOUR > at // HOUR):
+            self._tell_beside()
+        self._about = version, event_time
+        self._beside.payments += len(codes)
+        self._beside.flagged += int(np.count_nonzero(codes >= Decision.REVIEW))
+        self._beside.flagged_by_champion += int(np.count_nonzero(champions >= Decision.REVIEW))
+
+    def tripped(self, trips: Sequence[Trip], version: str | None) -> None:
+        """Tell that a cap on declines was passed: until the hour is over declines are reviews."""
+        for trip in trips:
+            self._trips.inc()
+            detail = (
+                f"more than {trip.limit} declines within an hour in partition {trip.partition}; "
+                "until it is over payments are reviewed instead: look at the model and at the input"
+            )
+            self._log.error("decline storm", extra={"partition": trip.partition, "limit": trip.limit})
+            numbers = float(trip.limit + 1), float(trip.limit)
+            self._signal(STORM, "alarm", (version, trip.event_time), detail, numbers)
+
     def take(self) -> list[Outgoing]:
         """Return the signals since the last call."""
         taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -76,15 +124,28 @@ class Reports:
             return []
         return [Outgoing(TOPIC, [key for key, _ in taken], [value for _, value in taken])]
 
-    def _signal(self, name: str, severity: str, about: tuple[str, int], detail: str) -> None:
+    def _tell_beside(self) -> None:
+        told, self._beside = self._beside, Beside()
+        taken = told.seconds * 1e6 / told.payments if told.payments else None
+        detail = json.dumps(asdict(told))
+        self._signal(BESIDE, "info", self._about, detail, (taken, None))
+
+    def _signal(
+        self,
+        name: str,
+        severity: str,
+        about: tuple[str | None, int],
+        detail: str,
+        numbers: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         record = {
             "signal": name,
             "event_time": about[1],
             "severity": severity,
             "service": SERVICE,
             "model_version": about[0],
-            "value": None,
-            "limit": None,
+            "value": numbers[0],
+            "limit": numbers[1],
             "detail": detail,
         }
         self._waiting.append((name.encode(), wire.encode(TOPIC, record)))

@@ -1,17 +1,32 @@
-"""Payments grow by the scores of champion and challenger and by the decision."""
+"""Payments grow by the scores of two models and by the decision of the one that acts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+import schemas
 from services.scoring.blocks import FeatureBlocks
+from services.scoring.breaker import Breaker
+from services.scoring.canary import Chosen, is_chosen, mixed
 from services.scoring.reports import Reports
-from services.scoring.scores import Features, ModelFailure, Scored, Scorer, Scores, appended, scored
+from services.scoring.scores import (
+    Block,
+    Codes,
+    Features,
+    ModelFailure,
+    Scored,
+    Scorer,
+    Scores,
+    appended,
+    scored,
+)
+from shared import wire
 from shared.features import FeatureSet
-from shared.policy import Decision, Policy
+from shared.policy import Decision, GuardsPolicy, Policy, RolloutPolicy
 from shared.settings import Settings
 from shared.sketches import SCORE_EDGES, Layout, Origin, Sketcher, Traffic, code_edges
 from shared.stream import Batch, Input, Outgoing, Stage
@@ -22,8 +37,8 @@ INPUT, OUTPUT = "features.terminal.v1", "scores.v1"
 class Models(Protocol):
     """Where the acting models come from."""
 
-    def current(self) -> tuple[Scorer | None, Scorer | None]:
-        """Return champion and challenger, None where there is none."""
+    def current(self) -> tuple[Scorer | None, Scorer | None, bool]:
+        """Return champion and challenger, None where there is none, and whether the latter is a canary."""
         ...
 
     def close(self) -> None:
@@ -31,8 +46,24 @@ class Models(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides: thresholds, the canary's share of the customers, the cap on declines."""
+
+    policy: Policy
+    canary_share: float
+    declines_per_hour: int
+
+    @classmethod
+    def load(cls) -> Rules:
+        """Return the rules of schemas/policy.toml; raises PolicyError."""
+        return cls(Policy.load(), RolloutPolicy.load().canary_share, GuardsPolicy.load().declines_per_hour)
+
+
 class ScoringStage(Stage):
     """Scores by the models that act when a batch is taken: one pair for the whole batch.
+
+    Of a canary and the champion either acts, by customer; the other scores beside it.
 
     A champion that fails ends the service and the payments wait: no score is better than a wrong one.
     A challenger that fails is set aside until the next start.
@@ -41,10 +72,11 @@ class ScoringStage(Stage):
     inputs = (Input(INPUT),)
 
     def __init__(
-        self, models: Models, policy: Policy, features: FeatureSet, settings: Settings, reports: Reports
+        self, models: Models, rules: Rules, features: FeatureSet, settings: Settings, reports: Reports
     ) -> None:
         self._models = models
-        self._policy = policy
+        self._rules = rules
+        self._breaker = Breaker(rules.declines_per_hour, schemas.partition_count(INPUT))
         self._reports = reports
         self._blocks = FeatureBlocks(features)
         columns = {**features.bins, "score": SCORE_EDGES, "decision": code_edges(len(Decision))}
@@ -55,14 +87,14 @@ class ScoringStage(Stage):
 
     def process(self, batch: Batch) -> list[Outgoing]:
         """Return the payments as scores, and the summaries that they complete."""
-        champion, challenger = self._models.current()
+        champion, challenger, is_canary = self._models.current()
         matrix, times = self._blocks.read(batch), batch.event_times
-        acting = scored(champion, matrix)
-        shadow = self._shadow(challenger, matrix, times)
-        decisions = self._policy.decide(acting.scores)
-        self._reports.acting(acting.version, shadow.version)
+        acting, beside = pair = scored(champion, matrix), self._beside(challenger, matrix, times)
+        decisions, chosen = self._decided(batch, pair, is_canary)
+        self._reports.tripped(self._breaker.limit(batch.partitions, times, decisions), acting.version)
+        self._reports.acting(acting.version, beside.version)
         self._reports.decided(decisions)
-        grown = batch.grow(OUTPUT, appended(acting, decisions, shadow, self._policy.version))
+        grown = batch.grow(OUTPUT, self._appended(pair, decisions, chosen))
         columns: Scores = np.column_stack((matrix, acting.scores, decisions))
         traffic = Traffic(batch.partitions, batch.offsets, batch.accepted_ms, times, columns)
         sketches = self._sketcher.add(traffic, acting.version)
@@ -81,12 +113,45 @@ class ScoringStage(Stage):
         """Stop following the models."""
         self._models.close()
 
-    def _shadow(self, challenger: Scorer | None, matrix: Features, times: npt.NDArray[np.int64]) -> Scored:
+    def carried(self, partition: int) -> list[int]:
+        """Return the declines of the partition's hour."""
+        return self._breaker.state(partition)
+
+    def carry_on(self, partition: int, carried: list[int] | None) -> None:
+        """Count on from the declines that were committed."""
+        self._breaker.take(partition, carried)
+
+    def _beside(self, challenger: Scorer | None, matrix: Features, times: npt.NDArray[np.int64]) -> Scored:
         if challenger is None or challenger.version in self._set_aside:
             return scored(None, matrix)
         try:
-            return scored(challenger, matrix)
+            with self._reports.timed():
+                return scored(challenger, matrix)
         except ModelFailure as failure:
             self._set_aside.add(challenger.version)
             self._reports.failed(challenger.version, int(times.max()), str(failure))
             return scored(None, matrix)
+
+    def _decided(
+        self, batch: Batch, pair: tuple[Scored, Scored], is_canary: bool
+    ) -> tuple[Codes, Chosen | None]:
+        acting, beside = pair
+        decisions = self._rules.policy.decide(acting.scores)
+        if acting.version is None or beside.version is None:
+            return decisions, None
+        others = self._rules.policy.decide(beside.scores)
+        self._reports.beside(beside.version, int(batch.event_times.max()), others, decisions)
+        if not is_canary:
+            return decisions, None
+        customers = batch.fields(["customer_id"]).texts("customer_id")
+        chosen = is_chosen(customers, beside.version, self._rules.canary_share)
+        return np.where(chosen, others, decisions), chosen
+
+    def _appended(
+        self, pair: tuple[Scored, Scored], decisions: Codes, chosen: Chosen | None
+    ) -> Block | wire.Joined:
+        acting, beside = pair
+        block = appended(acting, decisions, beside, self._rules.policy.version)
+        if chosen is None:
+            return block
+        return mixed(chosen, block, appended(beside, decisions, acting, self._rules.policy.version))

@@ -1,6 +1,6 @@
 """Model packages: build, sign, verify, load, predict; and which versions act."""
 
-from shared.models.acting import ActingModels
+from shared.models.acting import Acting, ActingModels
 from shared.models.appending import NotAllowed
 from shared.models.keys import fingerprint, sign, signing_key, trusted_keys
 from shared.models.lifecycle import Move, Standing, VersionStanding, events, is_allowed, standing
@@ -15,6 +15,7 @@ from shared.models.topic import ModelFeed, fetch
 
 __all__ = [
     "MAX_PACKAGE_BYTES",
+    "Acting",
     "ActingModels",
     "Blend",
     "Definitions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from shared.models.keys import trusted_keys
 from shared.models.lifecycle import Standing, standing
@@ -16,6 +17,17 @@ from shared.settings import Settings
 
 KEPT_MODELS = 8
 POLL_SECONDS = 0.5
+
+
+class Acting(NamedTuple):
+    """Models that score the same payments."""
+
+    champion: Model | None = None
+    challenger: Model | None = None
+    """Scores beside the champion."""
+    is_canary: bool = False
+    """Whether the challenger acts for a share of the customers."""
+
 
 OnRefused = Callable[[ModelRecord, ModelRefused], None]
 
@@ -73,7 +85,7 @@ class ActingModels:
         self._settings = settings
         self._store = ModelStore(settings, definitions, on_refused)
         self._standing = Standing()
-        self._current: tuple[Model | None, Model | None] = (None, None)
+        self._current = Acting()
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -91,8 +103,8 @@ class ActingModels:
         self._thread = threading.Thread(target=self._follow, args=(feed,), name="models", daemon=True)
         self._thread.start()
 
-    def current(self) -> tuple[Model | None, Model | None]:
-        """Return champion and challenger; ask once a batch, so that a batch has one pair.
+    def current(self) -> Acting:
+        """Return what acts; ask once a batch, so that a batch has one pair.
 
         Raises
         ------
@@ -107,7 +119,9 @@ class ActingModels:
         """Take records in the order of the topic and load what acts after them."""
         self._standing = standing(records, self._standing)
         champion = self._champion()
-        self._current = champion, self._challenger(champion)
+        challenger = self._challenger(champion)
+        is_canary = challenger is not None and self._standing.status(challenger.version) == "canary"
+        self._current = Acting(champion, challenger, is_canary)
 
     def close(self) -> None:
         """End the thread."""

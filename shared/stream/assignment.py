@@ -76,6 +76,8 @@ class Assignment:
         starts: dict[Place, int] = {}
         for partition in sorted(set(partitions)):
             committed = self._committed(partition)
+            carried = [each.carried for each in committed.values() if each.carried is not None]
+            self.stage.carry_on(partition, carried[0] if carried else None)
             kept = self._kept(partition, committed)
             checkpoint = self._restored(partition, kept)
             applied = self.stage.applied(partition) if self.stage.has_store else {}

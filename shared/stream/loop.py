@@ -234,14 +234,14 @@ class Loop:
         return next(each.kind for each in self.stage.inputs if each.topic == topic)
 
     def _reached(self, batch: Batch, times: dict[int, int]) -> dict[Place, Reached]:
-        held = self.assignment.held
+        following, positions = self.assignment.held.following, self.assignment.positions.get(batch.topic)
         result = {}
-        for place, following in batches.reach(batch).items():
-            reached = batches.later(held.following.get(place), following, times.get(place.partition))
-            held.following[place] = reached
-            positions = self.assignment.positions.get(place.topic)
+        for place, offset in batches.reach(batch).items():
+            reached = batches.later(following.get(place), offset, times.get(place.partition))
+            following[place] = reached
             accepted = positions.of(place.partition) if positions else None
-            result[place] = Reached(following, accepted, reached.event_time)
+            carried = self.stage.carried(place.partition)
+            result[place] = Reached(offset, accepted, reached.event_time, carried)
         return result
 
     def _send(self, outgoing: Sequence[Outgoing], reached: dict[Place, Reached]) -> None:

@@ -17,15 +17,19 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a partition has come: the next offset, accepted positions, the highest event time."""
+    """How far a partition has come: the next offset, accepted positions, the highest event time.
+
+    ``carried`` is what its stage goes on with from here.
+    """
 
     offset: int
     positions: list[int] | None = None
     event_time: int | None = None
+    carried: list[int] | None = None
 
     def metadata(self) -> str:
         """Return what is committed beside the offset."""
-        content = {"positions": self.positions, "event_time": self.event_time}
+        content = {"positions": self.positions, "event_time": self.event_time, "carried": self.carried}
         return json.dumps({name: value for name, value in content.items() if value is not None})
 
 
@@ -44,7 +48,7 @@ def committed_reach(offset: int, metadata: str | None, needs_positions: bool) ->
         raise ValueError(f"the committed metadata is not ours: {error}") from error
     if needs_positions and positions is None:
         raise ValueError("an offset was committed without positions; records after it could be doubled")
-    return Reached(offset, positions, content.get("event_time"))
+    return Reached(offset, positions, content.get("event_time"), content.get("carried"))
 
 
 @dataclass(slots=True)

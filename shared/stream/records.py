@@ -98,6 +98,16 @@ class Stage:
         """Return a copy of the partition's state; its memory may be taken by the next snapshot."""
         raise NotImplementedError
 
+    def carried(self, partition: int) -> list[int] | None:
+        """Return the state, a few numbers, with which the partition's next record is taken; None for none.
+
+        It is committed with the offset. For stages of one input.
+        """
+        return None
+
+    def carry_on(self, partition: int, carried: list[int] | None) -> None:
+        """Take over a partition with what was committed for it, or with none."""
+
     def applied(self, partition: int) -> dict[str, int]:
         """Open the partition's store; return the next offset of each input topic it has not applied."""
         raise NotImplementedError

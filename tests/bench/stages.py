@@ -138,7 +138,7 @@ def predicted(settings: Settings) -> Drain:
     features = definitions()
     models = ActingModels(settings, features, lambda record, refused: None)
     models.start()
-    champion, _ = models.current()
+    champion = models.current().champion
     assert champion is not None
     records = islice(read_topic(settings, "features.terminal.v1"), PREDICTED_ROWS)
     matrix = FeatureBlocks(features).read([record.value() or b"" for record in records])

@@ -17,11 +17,10 @@ from services.ingest.stage import IngestStage
 from services.labels.sketches import LabelSketches
 from services.labels.stage import DAY, LabelsStage, Times
 from services.scoring.reports import Reports
-from services.scoring.stage import ScoringStage
+from services.scoring.stage import Rules, ScoringStage
 from shared import wire
 from shared.features import definitions
 from shared.models import ActingModels
-from shared.policy import Policy
 from shared.settings import Settings
 from shared.stream import Stage
 from shared.stream.clients import read_topic
@@ -72,7 +71,7 @@ def _stages(settings: Settings, folder: Path) -> list[Stage]:
             folder / "ingest", ingest, checks, DeadLetters("ingest", settings), settings.topic, _ignore
         ),
         *(FeaturesStage(features, entity, None) for entity in features.entities),
-        ScoringStage(acting, Policy.load(), features, settings, scoring_reports),
+        ScoringStage(acting, Rules.load(), features, settings, scoring_reports),
         AlertsStage(versions, features, settings.alerts.max_reasons, alert_reports),
         LabelsStage(
             folder / "labels", times, LabelSketches("labels-0", 1), DeadLetters("labels", settings), _ignore

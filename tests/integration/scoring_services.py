@@ -12,10 +12,9 @@ from services.alerts.models import VersionedModels
 from services.alerts.reports import Reports as AlertReports
 from services.alerts.stage import AlertsStage
 from services.scoring.reports import Reports
-from services.scoring.stage import ScoringStage
+from services.scoring.stage import Rules, ScoringStage
 from shared import wire
 from shared.models import ActingModels, ModelLog, ModelRecord, signing_key
-from shared.policy import Policy
 from shared.settings import Settings
 from shared.stream import Stage, partitions
 from shared.stream.clients import producer, read_topic
@@ -48,7 +47,7 @@ def scoring(settings: Settings) -> tuple[Service, ActingModels]:
     reports = Reports(telemetry)
     models = ActingModels(settings, FEATURES, reports.refused)
     models.start()
-    stage = ScoringStage(models, Policy.load(), FEATURES, settings, reports)
+    stage = ScoringStage(models, Rules.load(), FEATURES, settings, reports)
     return Service(stage, settings, "scoring", telemetry), models
 
 

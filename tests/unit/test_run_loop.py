@@ -260,3 +260,29 @@ def test_the_last_snapshot_waits_for_the_one_being_written(world: World) -> None
     assert written_before == [0] * PARTITIONS
     loop.stop()
     assert written_before == [0, 0, 1, 3]
+
+
+def test_what_a_stage_carries_is_committed_with_the_offset_that_it_belongs_to(world: World) -> None:
+    class Carrying(Counting):
+        has_checkpoints = False
+
+        def carried(self, partition: int) -> list[int]:
+            return [self.seen[partition]]
+
+        def carry_on(self, partition: int, carried: list[int] | None) -> None:
+            self.seen[partition] = carried[0] if carried else 0
+
+    world.write(range(5))
+    first = world.start(Carrying())
+    world.steps(first)
+    world.write(range(5, 9))
+    first.producer.limit = 0  # type: ignore[attr-defined]
+    world.steps(first)  # taken, but neither acknowledged nor committed when the process ends here
+    assert first.stage.seen[0] == 9  # type: ignore[attr-defined]
+    again = Carrying()
+    loop = world.start(again)
+    while 0 not in again.seen:
+        loop.step()
+    assert world.committed().offset == 5
+    world.steps(loop)
+    assert again.seen[0] == 9

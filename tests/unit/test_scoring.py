@@ -8,7 +8,7 @@ import pytest
 from services.scoring.blocks import FeatureBlocks
 from services.scoring.reports import Reports
 from services.scoring.scores import ModelFailure, Scored, appended, scored
-from services.scoring.stage import ScoringStage
+from services.scoring.stage import Rules, ScoringStage
 from shared import wire
 from shared.models import ModelRefused, Refusal
 from shared.policy import Policy
@@ -35,18 +35,21 @@ class Acting:
 
     def __init__(self, champion=None, challenger=None):
         self.pair = (champion, challenger)
+        self.is_canary = False
 
     def current(self):
-        return self.pair
+        return *self.pair, self.is_canary
 
     def close(self):
         self.pair = (None, None)
 
 
-def stage(champion=None, challenger=None, policy=None):
+def stage(champion=None, challenger=None, policy=None, declines_per_hour=1000):
     models = Acting(champion, challenger)
     reports = Reports(Telemetry("scoring"))
-    made = ScoringStage(models, policy or Policy(3, 0.3, 0.8), FEATURES, Settings(), reports)
+    made = ScoringStage(
+        models, Rules(policy or Policy(3, 0.3, 0.8), 0.3, declines_per_hour), FEATURES, Settings(), reports
+    )
     return made, models, reports
 
 
