@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def alarms(settings: Settings) -> list[str]:
     """Return the alarms that the monitor has raised and not cleared, each with its day of event time."""
     from services.cli.tail import iso
+    from services.monitor.monitor import ALARMS
     from services.monitor.signals import SERVICE, TOPIC
     from shared import wire
     from shared.stream.clients import DependencyError, read_topic
@@ -59,7 +60,7 @@ def alarms(settings: Settings) -> list[str]:
         said = wire.decode(message.value() or b"", TOPIC)
         if said["service"] != SERVICE:
             continue
-        if said["severity"] == "alarm":
+        if said["signal"] in ALARMS and said["severity"] == ALARMS[said["signal"]]:
             raised[said["signal"]] = f"{said['signal']} since {iso(said['event_time'])[:10]}"
         else:
             raised.pop(said["signal"], None)  # it is said to be cleared under the same name

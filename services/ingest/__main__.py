@@ -7,6 +7,7 @@ import sys
 import schemas
 from services.ingest.money import currencies
 from services.ingest.payments import PaymentChecks
+from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from shared.settings import Settings, SettingsError
 from shared.stream.dead_letters import DeadLetters
@@ -35,6 +36,7 @@ def main() -> int:
         letters,
         settings.topic,
         lambda result, number: results.labels(result).inc(number),
+        IngestSketches(f"ingest-{settings.instance}", settings.scoring.sketch_seconds),
     )
     return run(stage, settings, "ingest", telemetry)
 

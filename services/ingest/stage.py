@@ -14,6 +14,7 @@ from services.ingest.messages import RawLabel, RawPayment, Reader
 from services.ingest.payments import PaymentChecks
 from services.ingest.reasons import InvalidMessage, Reason
 from services.ingest.repeats import Sequence, Verdict, Verdicts, judge
+from services.ingest.sketches import IngestSketches
 from services.ingest.store import Mark, Store
 from services.ingest.times import IN_THE_FUTURE, TOO_OLD, US_PER_MS, TimeLimits
 from shared import wire
@@ -66,6 +67,8 @@ class IngestStage(Stage):
         The broker's name of a topic, for dead letters.
     count
         Told what became of how many records: result and number.
+    sketches
+        Told the same, for the monitor.
     """
 
     inputs = (Input(PAYMENTS, "raw"), Input(LABELS, "raw"))
@@ -79,9 +82,11 @@ class IngestStage(Stage):
         letters: DeadLetters,
         topic_of: Callable[[str], str],
         count: Callable[[str, int], None],
+        sketches: IngestSketches,
     ) -> None:
         self._folder, self._max_length = folder, settings.max_id_length
-        self._letters, self._topic_of, self._count = letters, topic_of, count
+        self._letters, self._topic_of, self._told = letters, topic_of, count
+        self._sketches = sketches
         limits = settings.max_bytes, settings.max_depth
         reader = Reader(RawPayment, PAYMENTS, limits, self._unknown)
         self._payments = PaymentReader(checks, reader, settings.max_bytes)
@@ -116,7 +121,7 @@ class IngestStage(Stage):
             self._take_payments(batch, output)
         else:
             self._take_labels(batch, output)
-        return output.outgoing()
+        return [*output.outgoing(), *self._sketches.add(batch, self._newest(batch))]
 
     def acknowledged(self, partition: int, topic: str, offset: int) -> None:
         """Forget what no restart can ask for."""
@@ -127,6 +132,14 @@ class IngestStage(Stage):
         before = mark.event_time - self._horizon if topic == PAYMENTS else 0
         store.forget(topic, offset, before)
         store.write()
+
+    def _count(self, result: str, number: int) -> None:
+        self._told(result, number)
+        self._sketches.count(result, number)
+
+    def _newest(self, batch: Batch) -> int | None:
+        marks = [self._reached[held, batch.topic][1] for held in set(batch.partitions.tolist())]
+        return max((mark.event_time for mark in marks if mark is not None), default=None)
 
     def _mark(self, batch: Batch, partition: int) -> Mark | None:
         first = int(batch.offsets[batch.partitions == partition][0])

@@ -78,13 +78,13 @@ def application(settings: Settings, session: Session, telemetry: Telemetry) -> f
 
 def _connect(app: faust.App, edge: Edge, sketches: TopicT, telemetry: Telemetry) -> None:
     async def follow(stream: Any) -> None:  # Faust's own type of a stream lacks `noack`
-        async for event in stream.noack().events():
-            await edge.take(event)
-
-    async def fail(agent: object, error: BaseException) -> None:
-        telemetry.log.error("stopped by an error", exc_info=error)
-        sys.stderr.flush()
-        os._exit(FAILED)  # nothing is acknowledged that the state does not hold
+        try:
+            async for event in stream.noack().events():
+                await edge.take(event)
+        except Exception:  # Faust would go on with the next record
+            telemetry.log.exception("stopped by an error")
+            sys.stderr.flush()
+            os._exit(FAILED)  # nothing is acknowledged that the state does not hold
 
     async def save() -> None:
         edge.save()
@@ -92,7 +92,7 @@ def _connect(app: faust.App, edge: Edge, sketches: TopicT, telemetry: Telemetry)
     async def ready(sender: Any, *arguments: Any, signal: Any, **named: Any) -> None:
         telemetry.set_ready(True)
 
-    app.agent(sketches, on_error=fail)(follow)
+    app.agent(sketches)(follow)
     app.timer(SAVE_SECONDS)(save)
     app.on_partitions_assigned.connect(ready, weak=False)  # type: ignore[arg-type]
 

@@ -38,6 +38,7 @@ class Family:
     """Findings that share one alarm, which is raised by any of them and cleared after two calm days."""
 
     name: str
+    severity: Severity = "alarm"
     alarm: Alarm = field(default_factory=lambda: Alarm(CALM_DAYS))
 
     def signals(self, findings: Sequence[Finding], said: Said) -> list[Signal]:
@@ -52,7 +53,7 @@ class Family:
             first = causes[0]
             text = f"raised: {detail}{more}"
             raised = Finding(self.name, first.value, first.limit, text, is_mature=first.is_mature)
-            result.append(signal(raised, said, "alarm"))
+            result.append(signal(raised, said, self.severity))
         elif change == "cleared":
             detail = f"cleared: {CALM_DAYS} days without a cause"
             result.append(signal(Finding(self.name, None, None, detail), said, "info"))

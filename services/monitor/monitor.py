@@ -13,14 +13,21 @@ from services.monitor.findings import Family, Finding, Said, signal
 from services.monitor.inputs import Histograms, InputWatch
 from services.monitor.labelled import ArrivalWatch, ErrorWatch, by_label, performance
 from services.monitor.limits import Limits
+from services.monitor.quality import QualityWatch, missing
 from services.monitor.scores import ScoreWatch
-from services.monitor.signals import Signal, Window
+from services.monitor.signals import Severity, Signal, Window
 from services.monitor.summaries import Days, Overlaps, Sketch, Totals, Watermark
 from shared.features import FeatureSet
 from shared.features.definitions import KINDS
 from shared.sketches import DAY
 
-ALARMS = ("input-drift", "score-drift", "missed-frauds", "performance-drift")
+ALARMS: dict[str, Severity] = {
+    "input-drift": "alarm",
+    "score-drift": "alarm",
+    "missed-frauds": "alarm",
+    "performance-drift": "alarm",
+    "intake-quality": "warning",  # no new model mends bad records
+}
 WINDOW_DAYS = 7  # over which performance is told: one of each weekday
 CALIBRATION_DAYS = 28  # matured days from which the meaning of a score is learnt
 CALENDAR_KINDS = ("weekend",)
@@ -56,6 +63,9 @@ class Monitor:
     _score_watch: ScoreWatch = field(init=False)
     _errors: ErrorWatch = field(init=False)
     _arrivals: ArrivalWatch = field(init=False)
+    _quality: QualityWatch = field(init=False)
+    _intake: Days = field(default_factory=Days)
+    _intake_watermark: Watermark = field(default_factory=Watermark)
 
     def __post_init__(self) -> None:
         """Begin with nothing known."""
@@ -63,8 +73,8 @@ class Monitor:
         moving = [name for name, kind in kinds.items() if is_behaviour(kind)]
         self._inputs = InputWatch(self.features.names, moving, self.limits)
         self._score_watch, self._errors = ScoreWatch(self.limits), ErrorWatch(self.limits)
-        self._arrivals = ArrivalWatch(self.limits)
-        self._families = {name: Family(name) for name in ALARMS}
+        self._arrivals, self._quality = ArrivalWatch(self.limits), QualityWatch(self.limits)
+        self._families = {name: Family(name, severity) for name, severity in ALARMS.items()}
 
     @property
     def alarms(self) -> dict[str, bool]:
@@ -82,6 +92,10 @@ class Monitor:
             if sketch.topic == "scores.v1":  # what matures by the horizon, day after day
                 self._label_watermark.advance(sketch)
             return self._mature()
+        if sketch.kind == "ingest":
+            self._intake.add(sketch)
+            self._intake_watermark.advance(sketch)
+            return []
         self._scores.add(sketch)
         self._watermark.advance(sketch)
         return [*self._close(), *self._mature()]
@@ -101,13 +115,23 @@ class Monitor:
         said = self._said(day, day, whole, version)
         trained = self.references.histograms(version) if self.references else None
         family = self._families
-        result = family["input-drift"].signals(self._inputs.findings(whole, version, trained), said)
+        result = family["intake-quality"].signals(self._taken_in(whole, trained), said)
+        result += family["input-drift"].signals(self._inputs.findings(whole, version, trained), said)
         if version is not None:
             scored = self._score_watch.findings(by_version[version], version)
             result += family["score-drift"].signals(scored, said)
             result += family["missed-frauds"].signals(self._arrivals.findings(whole.count), said)
             result += self._estimated(day, version)
         return [*result, *self._performance(day, is_mature=False)]
+
+    def _taken_in(self, whole: Totals, trained: Histograms | None) -> list[Finding]:
+        """Return the quality of the days of raw records that have passed since, and of this day's values."""
+        found = missing(whole, trained, self._inputs.watched)
+        end = self._intake_watermark.passed // DAY
+        for day in list(self._intake.until(end)):
+            found += self._quality.findings(self._intake.whole(day))
+        self._intake.forget(end)
+        return found
 
     def _estimated(self, day: int, version: str) -> list[Signal]:
         scores = _window([self._scores.of(each).get(version) for each in _days(day, WINDOW_DAYS)])

@@ -29,7 +29,7 @@ class Reports:
                 self._value.labels(each.signal, MATURITY[each.is_mature]).set(each.value)
             if each.limit is not None:
                 self._limit.labels(each.signal).set(each.limit)
-            if each.severity == "alarm":
+            if each.signal in alarms and each.severity != "info":
                 self._raised.labels(each.signal).inc()
                 extra = {"alarm": each.signal, "event_time": each.event_time, "detail": each.detail}
                 self._log.warning("alarm", extra=extra)

@@ -13,6 +13,7 @@ import schemas
 from services.features.stage import FeaturesStage
 from services.ingest.money import currencies
 from services.ingest.payments import PaymentChecks
+from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from services.labels.sketches import LabelSketches
 from services.labels.stage import DAY, LabelsStage, Times
@@ -67,7 +68,15 @@ class Stream:
         letters, self.models = DeadLetters("tests", settings), OneModel()
         self.single = SingleThread(
             [
-                IngestStage(folder / "ingest", ingest, checks, letters, settings.topic, _ignore),
+                IngestStage(
+                    folder / "ingest",
+                    ingest,
+                    checks,
+                    letters,
+                    settings.topic,
+                    _ignore,
+                    IngestSketches("ingest-0", SKETCH_SECONDS),
+                ),
                 *(FeaturesStage(features, entity, None) for entity in features.entities),
                 ScoringStage(self.models, Policy.load(), features, settings, Reports(Telemetry("scoring"))),
                 LabelsStage(

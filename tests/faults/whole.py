@@ -13,6 +13,7 @@ from services.alerts.stage import AlertsStage
 from services.features.stage import FeaturesStage
 from services.ingest.money import currencies
 from services.ingest.payments import PaymentChecks
+from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from services.labels.sketches import LabelSketches
 from services.labels.stage import DAY, LabelsStage, Times
@@ -68,7 +69,13 @@ def _stages(settings: Settings, folder: Path) -> list[Stage]:
     times = Times(features.horizon, features.label_lag, settings.labels.correction_days * DAY)
     return [
         IngestStage(
-            folder / "ingest", ingest, checks, DeadLetters("ingest", settings), settings.topic, _ignore
+            folder / "ingest",
+            ingest,
+            checks,
+            DeadLetters("ingest", settings),
+            settings.topic,
+            _ignore,
+            IngestSketches("ingest-0", 1),
         ),
         *(FeaturesStage(features, entity, None) for entity in features.entities),
         ScoringStage(acting, Rules.load(), features, settings, scoring_reports),

@@ -15,6 +15,7 @@ from services.cli import dead_letters
 from services.cli.demo.poison import KINDS, Poison, poison
 from services.ingest.money import currencies
 from services.ingest.payments import PaymentChecks
+from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from services.replay.sender import Sender
 from shared import wire
@@ -36,7 +37,10 @@ def ingest(settings: Settings, greatest_amount: int = 10_000_000) -> Loop:
     checks = PaymentChecks(rates, settings.ingest.token_fields, settings.secret("tokens"), 64)
     letters = DeadLetters("ingest", settings)
     folder = settings.state_folder / "ingest"
-    stage = IngestStage(folder, settings.ingest, checks, letters, settings.topic, lambda what, number: None)
+    sketches = IngestSketches("ingest-0", 1)
+    stage = IngestStage(
+        folder, settings.ingest, checks, letters, settings.topic, lambda what, number: None, sketches
+    )
     loop = build(stage, settings, "ingest", Telemetry("ingest"))
     loop.subscribe()
     return loop

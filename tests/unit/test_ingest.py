@@ -12,6 +12,7 @@ import pytest
 import schemas
 from services.ingest.money import currencies
 from services.ingest.payments import PaymentChecks
+from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from shared import wire
 from shared.settings import Settings, SettingsError
@@ -33,7 +34,10 @@ class Ingest:
         rates = currencies(schemas.toml("rates"), settings.ingest.max_amount)
         checks = PaymentChecks(rates, settings.ingest.token_fields, KEY, settings.ingest.max_id_length)
         self.counts: Counter[str] = Counter()
-        self.stage = IngestStage(folder, settings.ingest, checks, self.letters, settings.topic, self._count)
+        sketches = IngestSketches("ingest-0", 1)
+        self.stage = IngestStage(
+            folder, settings.ingest, checks, self.letters, settings.topic, self._count, sketches
+        )
         self.applied = self.stage.applied(0)
         self.next = {PAYMENTS: 0, LABELS: 0}
 
@@ -255,8 +259,9 @@ def test_records_taken_again_after_a_crash_give_the_same_bytes(tmp_path: Path, a
 
 
 def _kept(output: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """What must be the same again: ciphers never are."""
+    """What must be the same again: ciphers never are, nor which records a sketch sums up."""
     return {
         topic: [{k: v for k, v in each.items() if not k.startswith("encrypted")} for each in records]
         for topic, records in output.items()
+        if topic != "sketches.v1"
     }

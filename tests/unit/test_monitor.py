@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faust.auth import SASLCredentials
 
+from services.monitor.app import credentials
 from services.monitor.inputs import Histograms
 from services.monitor.monitor import Monitor
 from services.monitor.references import ModelReferences
@@ -17,6 +19,7 @@ from services.monitor.signals import Signal
 from services.monitor.summaries import Overlaps, Sketch, Watermark
 from shared import wire
 from shared.models import ModelRecord
+from shared.settings import Settings
 from shared.sketches import DAY
 from tests.unit.model_packages import manifest
 from tests.unit.monitor_sketches import FEATURES, PARTITIONS, SCORES, VERSION, label_sketch, score_sketch
@@ -244,3 +247,15 @@ def test_a_signal_is_a_record_of_its_topic() -> None:
             signal.value,
             signal.since,
         )
+
+
+def test_settings_of_librdkafka_become_credentials() -> None:
+    kafka = {
+        "bootstrap.servers": "one:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+    }
+    found = credentials(Settings(kafka={**kafka, "sasl.username": "u", "sasl.password": "p"}))
+    assert isinstance(found, SASLCredentials)
+    assert (found.protocol.value, found.mechanism.value, found.username) == ("SASL_SSL", "SCRAM-SHA-512", "u")
+    assert credentials(Settings()) is None
