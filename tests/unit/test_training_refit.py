@@ -1,0 +1,106 @@
+"""A refit from the data set to a judged model, without a broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from services.training import assess, refit
+from services.training.dataset import Dataset, Origin
+from services.training.failure import TrainingError
+from services.training.gates.verdict import Verdict
+from services.training.order import Reached
+from services.training.publish import publication
+from services.training.split import DAY
+from shared.features import definitions
+from shared.models import Manifest, fetch, load, trusted_keys
+from shared.settings import Settings
+
+FEATURES = definitions()
+DAYS, DAILY, FIRST = 45, 60, 100
+AS_OF = (FIRST + DAYS + 9) * DAY
+
+
+def rows() -> pl.DataFrame:
+    generator, count = np.random.default_rng(3), DAYS * DAILY
+    ids = [f"{number:032x}" for number in range(count)]
+    times = FIRST * DAY + np.arange(count) * DAY // DAILY
+    is_fraud = generator.random(count) < 0.05
+    told = pl.DataFrame(
+        {
+            "partition": [0] * count,
+            "offset": range(count),
+            "transaction_id": ids,
+            "customer_id": [f"{number:032x}" for number in generator.integers(0, 300, count)],
+            "terminal_id": ids,
+            "event_time": times,
+            "label_time": times + 7 * DAY,
+            "known_at": times + 8 * DAY,
+            "label_rank": [0] * count,
+            "label_origin": ["implied"] * count,
+            "amount_base": generator.integers(100, 30_000, count),
+            "channel": ["online"] * count,
+            "is_fraud": is_fraud,
+            "is_implied": ~is_fraud,
+            "score": [None] * count,
+            "model_version": [None] * count,
+            "online_score": [None] * count,
+            "at": times + 8 * DAY,
+        },
+        schema_overrides={"score": pl.Float64, "model_version": pl.String, "online_score": pl.Float64},
+    )
+    values = generator.random((count, len(FEATURES.names)), np.float32)
+    values[:, 0] += 0.6 * is_fraud
+    return pl.concat([told, pl.DataFrame(values, schema=list(FEATURES.names))], how="horizontal")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_folder=tmp_path, keys_folder=tmp_path / "keys", model_url=str(tmp_path / "models"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    origin = Origin("topic", FEATURES.version, FEATURES.names, "0")
+    dataset, made = Dataset.open(tmp_path / "examples", 90, origin), rows()
+    dataset.commit(dataset.standing(made.drop("at")), made, {0: Reached(len(made), AS_OF)}, b"")
+    return dataset.folder
+
+
+def test_a_refit_leaves_a_judged_model_that_loads(
+    folder: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assess, "read_topic", lambda settings, topic: iter(()))
+    out = tmp_path / "refit"
+    out.mkdir()
+    version = refit.fitted(refit.read(folder, AS_OF), AS_OF, out, settings)
+    manifest = msgspec.json.decode((out / refit.MANIFEST).read_bytes(), type=Manifest)
+    verdicts = msgspec.json.decode((out / refit.VERDICTS).read_bytes(), type=list[Verdict])
+    assert (manifest.version, manifest.as_of) == (version, AS_OF)
+    assert {each.gate: each.outcome for each in verdicts if each.gate in ("package", "privacy")} == {
+        "package": "pass",
+        "privacy": "pass",
+    }
+    parts = {file.name: file.read_bytes() for file in (out / refit.PARTS).iterdir()}
+    assert {"card.html", "verdicts.json", "environment.txt"} <= set(parts)
+    record = publication(manifest, (out / refit.MODEL).read_bytes(), settings, parts)
+    model = load(fetch(record, settings), record, trusted_keys(settings), FEATURES)
+    scores = model.predict(rows().select(FEATURES.names).to_numpy())
+    assert scores[rows()["is_fraud"].to_numpy()].mean() > 2 * scores.mean()
+
+
+def test_a_set_of_broken_form_is_not_learned_from(folder: Path, settings: Settings, tmp_path: Path) -> None:
+    examples = refit.read(folder, AS_OF)
+    examples.features[-100, 1] = -1
+    with pytest.raises(TrainingError, match="not fit to learn from: form: is_weekend"):
+        refit.fitted(examples, AS_OF, tmp_path, settings)
+
+
+def test_labels_that_count_later_are_not_read(folder: Path) -> None:
+    assert refit.read(folder, (FIRST + 20) * DAY).times.max() <= (FIRST + 12) * DAY
+    with pytest.raises(TrainingError, match="no example whose label counts yet"):
+        refit.read(folder, FIRST * DAY)
