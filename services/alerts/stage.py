@@ -49,6 +49,7 @@ class AlertsStage(Stage):
     """
 
     inputs = (Input(INPUT),)
+    is_patient = True
 
     def __init__(self, models: Models, features: FeatureSet, max_reasons: int, reports: Reports) -> None:
         self._models = models

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 from redis import Redis, RedisError
 
 from services.features import cached
@@ -52,7 +53,7 @@ class RedisCache:
         self._settings, self._entity = settings, entity.name
         self._version = features.version
         self._seconds_to_live = settings.features.cache_ttl_days * DAY_SECONDS
-        self._template = "{" + ",".join(f'"{name}":%.9g' for name in entity.names) + "}"
+        self._names = entity.names
         self._run = uuid.uuid4().hex.encode()
         self._server: Redis = cached.client(settings)
         self._write_newest = self._server.register_script(SCRIPT.read_text())
@@ -159,9 +160,9 @@ class RedisCache:
 
     def _write(self, partition: int, chunk: dict[bytes, Row]) -> None:
         keys = [cached.entity_key(self._settings, self._entity, entity_id) for entity_id in chunk]
-        values: list[str | int] = [self._seconds_to_live, partition, self._version]
+        values: list[bytes | int] = [self._seconds_to_live, partition, self._version]
         for event_time, offset, features in chunk.values():
-            text = (self._template % tuple(features)).replace(":nan", ":null")
+            text = msgspec.json.encode(dict(zip(self._names, features, strict=True)))  # NaN as null
             values += (event_time, offset, text)
         try:
             self._write_newest(keys, values)

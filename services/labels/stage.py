@@ -45,6 +45,7 @@ class LabelsStage(Stage):
     """
 
     inputs = (Input("scores.v1"), Input("labels.v1"))
+    is_patient = True
     has_store = True
     writes_facts = True
 

@@ -27,8 +27,8 @@ class Section(BaseModel):
 class StreamSettings(Section):
     """The run loop."""
 
-    batch_ms: float = Field(8.0, ge=0, le=100)
-    """Least time from batch to batch; a payment that comes after a longer pause does not wait."""
+    batch_ms: float = Field(20.0, ge=0, le=100)
+    """Most time for which records gather after a batch; one that comes after a longer pause does not wait."""
     commit_ms: int = Field(150, ge=10, le=200)
     checkpoint_seconds: float = Field(5.0, gt=0)
     max_batch: int = Field(2000, ge=1, le=100_000)

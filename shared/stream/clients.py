@@ -26,7 +26,8 @@ CONSUMER = {
     "session.timeout.ms": SESSION_MS,
     "heartbeat.interval.ms": 2000,
     "queued.max.messages.kbytes": 32_768,
-    "fetch.queue.backoff.ms": 5,
+    "queued.min.messages": 1,  # a request costs as much as a batch: none for what would only wait here
+    "fetch.queue.backoff.ms": 8,
 }
 
 PRODUCER = {

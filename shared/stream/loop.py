@@ -20,6 +20,7 @@ from shared.stream import batches
 from shared.stream.assignment import Assignment
 from shared.stream.clients import QUEUED_MESSAGES
 from shared.stream.dead_letters import DeadLetters
+from shared.stream.gathering import Gathering
 from shared.stream.marker import CrashMarker
 from shared.stream.meters import Meters
 from shared.stream.progress import Place, Reached, Ticket
@@ -46,9 +47,9 @@ class Loop:
     letters: DeadLetters
     meters: Meters
     snapshots: Snapshots
+    gathering: Gathering
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _batch_due: float = 0.0
     _commit_due: float = 0.0
     _rebalances: int = 0
 
@@ -63,11 +64,14 @@ class Loop:
         """Take what one poll brings, then commit and checkpoint what is due."""
         self.producer.poll(0)
         messages = self._poll()
+        began = self.clock()
         if messages:
             self._take(messages)
         else:
             self._send(self.stage.idle(), {})
         now = self.clock()
+        if messages:
+            self.gathering.worked(began, now)
         if now >= self._commit_due:
             self._commit_due = now + self.settings.stream.commit_ms / 1000
             self.commit(is_asynchronous=True)
@@ -136,20 +140,14 @@ class Loop:
         if first is None:
             return []
         before = self._rebalances
-        self._gather()
+        if (seconds := self.gathering.seconds_left(self.clock())) > 0:
+            self.sleep(seconds)
         more = self.consumer.consume(self.settings.stream.max_batch - 1, 0)
         if self._rebalances == before:
             return [first, *more]
         # A rebalance came in between: what was polled before it is read again from what was committed.
         held = self.assignment.held.partitions
         return [each for each in more if each.error() is not None or each.partition() in held]
-
-    def _gather(self) -> None:
-        # A batch costs about as much as fifty records: where they come one by one, let some gather.
-        now = self.clock()
-        if now < self._batch_due:
-            self.sleep(self._batch_due - now)
-        self._batch_due = max(now, self._batch_due) + self.settings.stream.batch_ms / 1000
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):

@@ -84,6 +84,8 @@ class Stage:
     """State is arrays, written by the run loop: ``restore`` and ``snapshot``."""
     has_store = False
     """State is a store of its own on disk: ``applied`` tells how far it is."""
+    is_patient = False
+    """Nobody waits for its outputs: it takes larger batches, later, and leaves the cores to others."""
     writes_facts = False
     """All outputs are facts: sending one again is harmless, so catching up is not silent."""
 

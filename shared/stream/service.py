@@ -17,6 +17,7 @@ from shared.stream.assignment import Assignment, StateError
 from shared.stream.checkpoints import Checkpoints
 from shared.stream.clients import DependencyError
 from shared.stream.dead_letters import DeadLetters
+from shared.stream.gathering import Gathering
 from shared.stream.loop import Loop
 from shared.stream.marker import CrashMarker
 from shared.stream.meters import Meters
@@ -86,6 +87,7 @@ def build(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) 
         letters=DeadLetters(service, settings),
         meters=meters,
         snapshots=Snapshots(stage, assignment, meters, settings.stream.checkpoint_seconds),
+        gathering=Gathering(settings.stream.batch_ms / 1000, stage.is_patient),
     )
 
 

@@ -12,6 +12,7 @@ from shared.stream.clients import PRODUCER, log
 from tests.bench.payments import Message, Payments
 
 TICK_SECONDS = 0.002
+LINGER_MS = 5  # what Java clients take by default since Kafka 4.0
 SLICE = 2000
 POLL_SECONDS = 0.05
 QUEUED = 100_000
@@ -21,7 +22,7 @@ class Sender:
     """A payment system: an outside client that chooses partitions as Java's do."""
 
     def __init__(self, settings: Settings) -> None:
-        config = {**PRODUCER, "partitioner": "murmur2_random", **settings.kafka}
+        config = {**PRODUCER, "partitioner": "murmur2_random", "linger.ms": LINGER_MS, **settings.kafka}
         self._producer = Producer({**config, "logger": log})
 
     def at_rate(self, topic: str, payments: Payments, rate: float) -> int:

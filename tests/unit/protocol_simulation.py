@@ -18,6 +18,7 @@ from shared import wire
 from shared.settings import Settings
 from shared.settings.model import StreamSettings
 from shared.stream.assignment import Assignment
+from shared.stream.gathering import Gathering
 from shared.stream.loop import Loop
 from shared.stream.memory import MemoryLog, MemoryProducer
 from shared.stream.snapshots import Snapshots
@@ -47,7 +48,7 @@ TOPICS = (PAYMENTS, FACTS, MIDDLE, LAST, SCORES)
 SETTINGS = [
     Settings(
         topic_prefix="",
-        stream=StreamSettings(batch_ms=0, commit_ms=10, checkpoint_seconds=0.03, max_batch=size),
+        stream=StreamSettings(commit_ms=10, checkpoint_seconds=0.03, max_batch=size),
     )
     for size in (1, 3, 8)
 ]
@@ -169,6 +170,7 @@ class Simulation:
             quiet,
             quiet,
             snapshots,
+            Gathering(0, is_patient=False),
             clock=lambda: self.time,
         )
         loop.subscribe()

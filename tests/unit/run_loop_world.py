@@ -15,6 +15,7 @@ from shared.stream import Arrays, Batch, Input, Outgoing, Stage
 from shared.stream.assignment import Assignment
 from shared.stream.checkpoints import Checkpoints
 from shared.stream.dead_letters import DeadLetters
+from shared.stream.gathering import Gathering
 from shared.stream.loop import Loop
 from shared.stream.marker import CrashMarker
 from shared.stream.memory import MemoryLog
@@ -64,7 +65,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = MemoryLog({topic: PARTITIONS for topic in (LAST, SCORES, LETTERS)})
-        stream = StreamSettings(batch_ms=0, commit_ms=10, checkpoint_seconds=100, max_batch=100)
+        stream = StreamSettings(commit_ms=10, checkpoint_seconds=100, max_batch=100)
         self.settings = Settings(
             topic_prefix="", state_folder=folder, keys_folder=folder / "keys", stream=stream
         )
@@ -94,6 +95,7 @@ class World:
             DeadLetters("counting", self.settings),
             meters,
             Snapshots(stage, assignment, meters, self.settings.stream.checkpoint_seconds, AtOnce()),
+            Gathering(0, is_patient=False),
             clock=self._tick,
         )
         loop.subscribe()
