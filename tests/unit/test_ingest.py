@@ -121,6 +121,7 @@ BAD: Sequence[tuple[str, bytes]] = (
     ("unparsable", b""),
     ("unparsable", b"\xff\xfe"),
     ("unparsable", b'{"amount": NaN}'),
+    ("unparsable", payment().replace(b"c1", b"\x8c1")),
     ("unparsable", payment()[:-1] + b', "amount": 5}'),
     ("unparsable", wire.encode(PAYMENTS, fields())[:-9]),
     ("wrong_type", payment(amount="5")),
