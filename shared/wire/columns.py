@@ -11,6 +11,7 @@ import fastavro
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
 import schemas
 from shared.wire.framing import HEADER_BYTES, WireError, schema_name
@@ -37,7 +38,7 @@ def decode_columns(values: Sequence[bytes], names: Sequence[str] | None = None) 
     Raises
     ------
     WireError
-        If a record is not framed with a schema of ours, or nothing was given.
+        If a record is not framed with a schema of ours or cannot be one, or nothing was given.
     """
     if not values:
         raise WireError("no records to decode")
@@ -66,7 +67,10 @@ def _decode_run(values: Sequence[bytes], names: Sequence[str] | None) -> pl.Data
         )
     )
     columns = list(names) if names is not None else None
-    frame = pl.read_avro(io.BytesIO(container), columns=columns)
+    try:
+        frame = pl.read_avro(io.BytesIO(container), columns=columns)
+    except (PolarsError, PanicException, OSError) as error:
+        raise WireError(f"not records of {schema_name(values[0])}: {error}") from error
     return frame if columns is None else frame.select(columns)
 
 
