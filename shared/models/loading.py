@@ -128,15 +128,22 @@ def _check_features(manifest: Manifest, definitions: Definitions) -> None:
 
 def predictor_of(manifest: Manifest, content: bytes) -> Predictor:
     """Return the predictor of verified model bytes; raises ModelRefused where they are none."""
-    match manifest.kind:
-        case "trees":
-            return _checked(manifest, _trees(manifest, content))
-        case "linear":
-            return _checked(manifest, _linear(content))
-        case "blend":
-            return _blend(manifest, content)
-        case "river":
-            return _river(manifest, content)
+    try:
+        match manifest.kind:
+            case "trees":
+                return _checked(manifest, _trees(manifest, content))
+            case "linear":
+                return _checked(manifest, Linear.from_bytes(content))
+            case "blend":
+                return _blend(manifest, content)
+            case "river":
+                return _river(manifest, content)
+    except ModelRefused:
+        raise
+    except Exception as error:  # an archive or a pickle may raise anything; the model before goes on
+        raise ModelRefused(
+            Refusal.MALFORMED, f"the {manifest.kind} model cannot be read: {error!r}"
+        ) from error
 
 
 def _trees(manifest: Manifest, content: bytes) -> Trees:
@@ -150,25 +157,13 @@ def _trees(manifest: Manifest, content: bytes) -> Trees:
         ) from error
 
 
-def _linear(content: bytes) -> Linear:
-    try:
-        return Linear.from_bytes(content)
-    except (KeyError, ValueError, EOFError, OSError) as error:
-        raise ModelRefused(Refusal.MALFORMED, f"the linear model cannot be read: {error}") from error
-
-
 def _blend(manifest: Manifest, content: bytes) -> Blend:
-    try:
-        parts = msgspec.msgpack.decode(content, type=list[tuple[Literal["trees", "linear"], bytes]])
-    except msgspec.MsgspecError as error:
-        raise ModelRefused(Refusal.MALFORMED, f"the blend cannot be read: {error}") from error
+    parts = msgspec.msgpack.decode(content, type=list[tuple[Literal["trees", "linear"], bytes]])
     if not parts:
         raise ModelRefused(Refusal.MALFORMED, "the blend has no parts")
     return Blend(
         [
-            _checked(manifest, _trees(manifest, each))
-            if kind == "trees"
-            else _checked(manifest, _linear(each))
+            _checked(manifest, _trees(manifest, each) if kind == "trees" else Linear.from_bytes(each))
             for kind, each in parts
         ]
     )
@@ -178,10 +173,7 @@ def _river(manifest: Manifest, content: bytes) -> River:
     made, here = manifest.libraries.get(RIVER, "unknown"), installed(RIVER)
     if made != here:  # a pickle is only readable by the version that wrote it
         raise ModelRefused(Refusal.LIBRARY_MISMATCH, f"the model needs river {made}, here is {here}")
-    try:
-        return River.from_bytes(content, manifest.features)
-    except Exception as error:  # a pickle may raise anything; the model before this one goes on
-        raise ModelRefused(Refusal.MALFORMED, f"the river model cannot be read: {error}") from error
+    return River.from_bytes(content, manifest.features)
 
 
 def _check_score(predictor: Predictor, width: int) -> None:

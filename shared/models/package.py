@@ -58,7 +58,7 @@ def _entries(package: bytes) -> tuple[Manifest, dict[str, bytes]]:
     entries = _archived(package)
     try:
         manifest = msgspec.json.decode(entries[MANIFEST], type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ModelRefused(Refusal.MALFORMED, f"the manifest cannot be read: {error}") from error
     except KeyError as error:
         raise ModelRefused(Refusal.MALFORMED, f"the package holds no {MANIFEST}") from error

@@ -131,9 +131,10 @@ def test_trees_that_another_treelite_wrote_and_this_one_cannot_read_are_refused(
         pack(manifest(genuine_rate=0.0), content("trees")),
         pack(manifest(), b"not trees"),
         pack(manifest("linear"), b"not an npz"),
+        pack(manifest("linear"), content("linear").replace(b"NUMPY", b"NUMPI")),
         pack(manifest("river", libraries={"river": installed("river")}), b"not a pickle"),
     ],
-    ids=["archive", "medians", "rate", "trees", "linear", "river"],
+    ids=["archive", "medians", "rate", "trees", "linear", "altered linear", "river"],
 )
 def test_malformed_packages_are_refused_although_signed(made: bytes) -> None:
     assert refusal(made, record(made)) is Refusal.MALFORMED
@@ -150,5 +151,13 @@ def test_a_manifest_with_unknown_fields_is_refused() -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("manifest.json", manifest().to_bytes().replace(b'"author"', b'"writer"'))
+        archive.writestr("model.bin", content("trees"))
+    assert refusal(made.getvalue(), record(made.getvalue())) is Refusal.MALFORMED
+
+
+def test_a_manifest_that_is_not_utf_8_is_refused() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("manifest.json", manifest().to_bytes().replace(b"tests", b"t\xffsts"))
         archive.writestr("model.bin", content("trees"))
     assert refusal(made.getvalue(), record(made.getvalue())) is Refusal.MALFORMED
