@@ -6,22 +6,30 @@ import base64
 import os
 import secrets as randomness
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.settings.names import SettingsError, check_file, from_environment, known_names
+from shared.settings.names import (
+    FREE_SECTIONS,
+    SettingsError,
+    check_file,
+    from_environment,
+    known_names,
+    shown,
+)
 
 FILE = Path("millrace.toml")
 SECRET_BYTES = 32
+MOST_DAYS = 3650  # times stay int64 microseconds, whatever is added to them
 
 
 class Section(BaseModel):
     """A frozen group of settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StreamSettings(Section):
@@ -30,7 +38,7 @@ class StreamSettings(Section):
     batch_ms: float = Field(20.0, ge=0, le=100)
     """Most time for which records gather after a batch; one that comes after a longer pause does not wait."""
     commit_ms: int = Field(150, ge=10, le=200)
-    checkpoint_seconds: float = Field(5.0, gt=0)
+    checkpoint_seconds: float = Field(5.0, gt=0, le=3600)
     max_batch: int = Field(2000, ge=1, le=100_000)
 
 
@@ -38,11 +46,11 @@ class IngestSettings(Section):
     """Limits of what comes from outside."""
 
     token_fields: tuple[str, ...] = ("card_number",)
-    id_horizon_days: int = Field(7, ge=1)
-    future_days: float = Field(7, gt=0)
+    id_horizon_days: int = Field(7, ge=1, le=MOST_DAYS)
+    future_days: float = Field(7, gt=0, le=MOST_DAYS)
     too_old_days: float = Field(7, gt=0, le=7)
     max_bytes: int = Field(65_536, ge=256, le=65_536)
-    max_amount: int = Field(1_000_000_000, gt=0)
+    max_amount: int = Field(1_000_000_000, gt=0, le=1_000_000_000_000)  # sums of windows stay int64
     max_id_length: int = Field(64, ge=1, le=1024)
     max_depth: int = Field(8, ge=1, le=100)
 
@@ -51,13 +59,13 @@ class FeaturesSettings(Section):
     """The cache of features."""
 
     is_cached: bool = True
-    cache_ttl_days: int = Field(75, ge=1)
+    cache_ttl_days: int = Field(75, ge=1, le=MOST_DAYS)
 
 
 class ScoringSettings(Section):
     """Summaries of traffic."""
 
-    sketch_seconds: int = Field(1, ge=1)
+    sketch_seconds: int = Field(1, ge=1, le=3600)
 
 
 class AlertsSettings(Section):
@@ -69,7 +77,7 @@ class AlertsSettings(Section):
 class LabelsSettings(Section):
     """The join of scores and labels."""
 
-    correction_days: int = Field(120, ge=8)
+    correction_days: int = Field(120, ge=8, le=MOST_DAYS)
 
 
 class TrainingSettings(Section):
@@ -93,7 +101,7 @@ class Settings(Section):
     state_url: str = ""
     model_url: str = "var/models"
     keys_folder: Path = Path("var/keys")
-    instance: int = Field(0, ge=0)
+    instance: int = Field(0, ge=0, le=9999)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
     http_host: str = "127.0.0.1"
@@ -124,9 +132,8 @@ class Settings(Section):
         try:
             return cls.model_validate(merged)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(f"setting {name}: {first['msg'].lower()}, not {first['input']!r}") from error
+            found = error.errors()[0]
+        raise SettingsError(_refusal(found["loc"], found["msg"], found["input"]))
 
     def topic(self, name: str) -> str:
         """Return the topic's name on the broker."""
@@ -143,11 +150,16 @@ class Settings(Section):
         Raises
         ------
         SettingsError
-            If the key is not 32 bytes in URL-safe base64.
+            If the key is not 32 bytes in URL-safe base64, or its file can't be read or made.
         """
-        written = self.secrets.get(name) or _key_file(self.keys_folder / f"{name}.key")
         try:
+            written = self.secrets.get(name) or _key_file(self.keys_folder / f"{name}.key")
             key = base64.urlsafe_b64decode(written)
+        except OSError as error:
+            raise SettingsError(
+                f"secret {name} can't be read from {self.keys_folder} or made there ({error.strerror}); "
+                f"set keys_folder, or MILLRACE_SECRETS__{name.upper()}"
+            ) from error
         except ValueError:
             key = b""
         if len(key) != SECRET_BYTES:
@@ -155,13 +167,22 @@ class Settings(Section):
         return key
 
 
+def _refusal(place: Sequence[str | int], what: str, written: object) -> str:
+    name = shown(".".join(map(str, place)))
+    says = f"setting {name}: {what[:1].lower()}{what[1:]}"
+    may_be_secret = place[0] in FREE_SECTIONS or str(place[0]).endswith("_url")
+    return says if may_be_secret else f"{says}, not {shown(repr(written))}"
+
+
 def _file_content(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
     try:
         return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}") from error
+    except FileNotFoundError:
+        return {}
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"{file} cannot be read: {shown(str(error))}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file} cannot be read: it is nested too deep") from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

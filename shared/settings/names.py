@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 PREFIX = "MILLRACE_"
 FREE_SECTIONS = ("kafka", "secrets")
+SHOWN_CHARACTERS = 60
 
 
 class SettingsError(Exception):
@@ -41,7 +42,9 @@ def from_environment(environment: Mapping[str, str], known: list[tuple[str, ...]
         if not variable.startswith(PREFIX):
             continue
         path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
-        if path[0] in FREE_SECTIONS and len(path) == 2:
+        if path[0] in FREE_SECTIONS:
+            if len(path) != 2 or not path[1]:
+                raise SettingsError(f"variable {shown(variable)}: write {PREFIX}{path[0].upper()}__<KEY>")
             key = path[1].replace("_", ".") if path[0] == "kafka" else path[1]
             content.setdefault(path[0], {})[key] = value
             continue
@@ -74,7 +77,19 @@ def check_known(path: tuple[str, ...], known: list[tuple[str, ...]], written: st
         return
     spelled = [spell(other) for other in known if other[0] not in FREE_SECTIONS]
     nearest = difflib.get_close_matches(written, spelled, n=1, cutoff=0.0)
-    raise SettingsError(f"there is no setting {written}; the nearest is {nearest[0]}")
+    raise SettingsError(f"there is no setting {shown(written)}; the nearest is {nearest[0]}")
+
+
+def shown(written: str) -> str:
+    """Return what someone wrote as it can stand in a sentence: short, and in one line.
+
+    Examples
+    --------
+    >>> shown("stream"), len(shown("x" * 1000))
+    ('stream', 63)
+    """
+    text = written if written.isprintable() else ascii(written)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 
 
 def _variable(path: tuple[str, ...]) -> str:

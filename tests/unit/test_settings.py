@@ -43,11 +43,53 @@ def test_a_value_that_cannot_be_is_refused_by_name() -> None:
         Settings.load({"MILLRACE_STREAM__COMMIT_MS": "5000"}, NOWHERE)
 
 
-def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"[", b"\xff", b"a = " + b"9" * 5000, b"a = " + b"[" * 100_000])
+def test_a_file_that_is_not_toml_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "millrace.toml"
-    file.write_text("[")
+    file.write_bytes(content)
     with pytest.raises(SettingsError, match="cannot be read"):
         Settings.load({}, file)
+
+
+def test_a_folder_where_the_file_should_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings.load({}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["KAFKA", "KAFKA__", "SECRETS", "KAFKA__A__B"])
+def test_a_section_of_free_keys_needs_exactly_one_key(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"write MILLRACE_(KAFKA|SECRETS)__<KEY>"):
+        Settings.load({f"MILLRACE_{name}": "x", "MILLRACE_KAFKA__ACKS": "all"}, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "content", ['kafka = "hunter2"', 'redis_url = ["hunter2"]', '[secrets]\nx = ["hunter2"]']
+)
+def test_what_may_be_secret_is_not_in_the_message(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=r"setting (kafka|redis_url|secrets)") as caught:
+        Settings.load({}, file)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_message_is_one_short_line_and_keeps_the_spelling_of_what_is_allowed() -> None:
+    with pytest.raises(SettingsError, match="'DEBUG'") as caught:
+        Settings.load({"MILLRACE_LOG_LEVEL": "loud\n" * 1000}, NOWHERE)
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("written", ["inf", "nan", "1e30"])
+def test_numbers_that_no_time_can_hold_are_refused(written: str) -> None:
+    with pytest.raises(SettingsError, match=r"ingest\.future_days"):
+        Settings.load({"MILLRACE_INGEST__FUTURE_DAYS": written}, NOWHERE)
+
+
+def test_a_folder_of_keys_that_cannot_be_made_is_told_with_what_to_set(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="set keys_folder, or MILLRACE_SECRETS__TOKENS"):
+        Settings(keys_folder=tmp_path / "file" / "keys").secret("tokens")
 
 
 def test_a_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
