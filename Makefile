@@ -38,6 +38,12 @@ bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run
 
+helm: setup ## lint, render and validate the Helm chart; builds helm with Go on first use
+	@uv run --frozen --all-extras --group helm python -m tests.chart.run
+
+scale-page: setup ## write the tables of docs/scale.md
+	@$(RUN) python -m tests.bench.scale
+
 test: setup ## run all tests, real Kafka and Redis included
 	$(RUN) pytest tests
 
@@ -49,4 +55,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early fuzz test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early fuzz helm scale-page test check lint format

@@ -1,0 +1,92 @@
+"""`make scale-page`: the tables of docs/scale.md, from schemas and results of `make bench-stages`."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import schemas
+from shared import wire
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "scale.md"
+RESULTS = Path(__file__).with_name("results")
+PATH = ("transactions.raw.v1", "transactions.v1", "features.customer.v1", "features.terminal.v1", "scores.v1")
+"""The topics that each payment passes."""
+STAGES = ("ingest-json", "features-customer", "features-terminal", "scoring-trees")
+BUSY = 0.7
+"""Share of a core that an instance may use: the rest is for catching up after a restart."""
+WANTED = (1_000, 5_000, 20_000, 100_000)
+DAY_SECONDS = 86_400
+MIB, TIB = 1 << 20, 1 << 40
+_BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(page: str, results: Path = RESULTS) -> str:
+    """Return a page with its blocks made anew."""
+    made = {"sizes": sizes(), "instances": instances(newest_rates(results))}
+    return _BLOCK.sub(lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}", page)
+
+
+def sizes() -> str:
+    """Return the table of what a payment costs the broker."""
+    kept = {topic: schemas.toml("topics")["topics"][topic]["kept_days"] for topic in PATH}
+    found = {topic: len(wire.encode(topic, _example(topic))) for topic in PATH}
+    rows = [
+        (f"`{topic}`", size, kept[topic], f"{size * 1000 * DAY_SECONDS * kept[topic] / TIB:.2f}")
+        for topic, size in found.items()
+    ]
+    whole = sum(size * 1000 * DAY_SECONDS * kept[topic] for topic, size in found.items()) / TIB
+    total = ("all", sum(found.values()), "", f"{whole:.2f}")
+    heads = ("topic", "bytes a payment", "days kept", "TiB at 1,000 payments/s, before compression")
+    return _table(heads, [*rows, total])
+
+
+def instances(rates: Mapping[str, float] | None) -> str:
+    """Return the table of instances by rate, where rates were measured."""
+    if rates is None:
+        return "No result of `make bench-stages` is kept yet."
+    heads = ("payments/s", *STAGES, "cores", "partitions at least", "MiB/s into the broker")
+    rows = [_row(wanted, rates) for wanted in WANTED]
+    slowest = min(rates[stage] for stage in STAGES)
+    count = schemas.partition_count(PATH[0])
+    end = f"With {count} partitions the slowest stage ends at {count * slowest * BUSY:,.0f} payments/s."
+    return f"{_table(heads, rows)}\n\n{end}"
+
+
+def newest_rates(folder: Path) -> dict[str, float] | None:
+    """Return payments a core-second of each stage, from the last result by name that has all of them."""
+    for file in sorted(folder.glob("*.json"), reverse=True):
+        rates = json.loads(file.read_text()).get("rates", {})
+        if set(STAGES) <= set(rates):
+            return {stage: float(rates[stage]["per_core_second"]) for stage in STAGES}
+    return None
+
+
+def _row(wanted: int, rates: Mapping[str, float]) -> tuple[Any, ...]:
+    needed = [math.ceil(wanted / (rates[stage] * BUSY)) for stage in STAGES]
+    cores = sum(wanted / rates[stage] for stage in STAGES)
+    written = wanted * sum(len(wire.encode(topic, _example(topic))) for topic in PATH) / MIB
+    return (f"{wanted:,}", *needed, f"{cores:.1f}", max(needed), f"{written:.0f}")
+
+
+def _example(topic: str) -> dict[str, Any]:
+    content = json.loads((schemas.FOLDER / "examples" / f"{topic}.json").read_text())
+    if "source" in content:
+        content["source"] = bytes.fromhex(content["source"])
+    return dict(content)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
+    sys.stdout.write(f"{PAGE}\n")
