@@ -138,7 +138,7 @@ def redis(settings: Settings) -> Finding:
         with socket.create_connection((place.hostname or "localhost", place.port or 6379), ANSWER_SECONDS):
             return Finding(True, f"Redis answers at {place.hostname}:{place.port or 6379}")
     except OSError:
-        says = f"no Redis at {settings.redis_url}; scores go on, the cache of features is not filled"
+        says = f"no Redis at {settings.redis_place}; scores go on, the cache of features is not filled"
         return Finding(False, f"{says}; start one, or set redis_url", is_needed=False)
 
 

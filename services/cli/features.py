@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
-
-from redis import RedisError
+from typing import TYPE_CHECKING
 
 from services.cli.output import add_output, emit
-from services.features import cached
-from shared.features import DefinitionError, definitions
-from shared.settings import Settings
-from shared.stream.clients import DependencyError
+
+if TYPE_CHECKING:
+    from services.features import cached
+    from shared.settings import Settings
 
 FAILED, USAGE = 1, 2
 MICROSECONDS = 1_000_000
@@ -35,6 +34,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     DependencyError
         If Redis cannot be reached.
     """
+    from redis import RedisError
+
+    from services.features import cached
+    from shared.features import DefinitionError, definitions
+    from shared.stream.clients import DependencyError
+
     try:
         entity = definitions().entity(arguments.entity)
     except DefinitionError as error:
@@ -43,7 +48,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         held = cached.find(cached.client(settings), settings, entity.name, arguments.id)
     except RedisError as error:
         raise DependencyError(
-            f"Redis at {settings.redis_url} does not answer ({error}); start it or set MILLRACE_REDIS_URL"
+            f"Redis at {settings.redis_place} does not answer ({error}); start it or set MILLRACE_REDIS_URL"
         ) from error
     if held is None:
         return _fail(

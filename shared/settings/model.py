@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets as randomness
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -138,6 +139,11 @@ class Settings(Section):
     def topic(self, name: str) -> str:
         """Return the topic's name on the broker."""
         return self.topic_prefix + name
+
+    @property
+    def redis_place(self) -> str:
+        """The address of Redis as it may be shown: without a password."""
+        return re.sub(r"//[^/]*@", "//", self.redis_url)
 
     @property
     def checkpoint_url(self) -> str:

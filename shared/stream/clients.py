@@ -14,6 +14,7 @@ from shared.settings import Settings
 REACH_SECONDS = 10.0
 
 log = logging.getLogger("librdkafka")
+log.addHandler(logging.NullHandler())  # a command says in one sentence what the library says in many lines
 log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())  # meant, at each start
 QUEUED_MESSAGES = 200_000
 SESSION_MS = 10_000

@@ -92,6 +92,11 @@ def test_a_folder_of_keys_that_cannot_be_made_is_told_with_what_to_set(tmp_path:
         Settings(keys_folder=tmp_path / "file" / "keys").secret("tokens")
 
 
+def test_the_address_of_redis_is_shown_without_its_password() -> None:
+    assert Settings(redis_url="rediss://me:p@ss@redis:6380/0").redis_place == "rediss://redis:6380/0"
+    assert Settings().redis_place == Settings().redis_url
+
+
 def test_a_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     settings = Settings(keys_folder=tmp_path / "keys")
     first = settings.secret("tokens")
