@@ -150,8 +150,10 @@ def _is_heard() -> bool:
 def _reader(settings: Settings) -> Consumer:
     from confluent_kafka import Consumer
 
+    from shared.stream.clients import made
+
     fixed = {"group.id": "millrace.tail", "enable.auto.commit": False, "auto.offset.reset": "error"}
-    return Consumer({**fixed, **settings.kafka, "log_level": 2})
+    return made(Consumer, {**fixed, **settings.kafka, "log_level": 2})
 
 
 def _assign(reader: Consumer, settings: Settings, topic: str, offset: int) -> None:

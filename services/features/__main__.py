@@ -20,13 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services.features", description=__doc__)
     parser.add_argument("--entity", choices=[entity.name for entity in features.entities], required=True)
     entity = features.entity(parser.parse_args().entity)
+    service = f"features.{entity.name}"
     try:
         settings = Settings.load()
+        telemetry = Telemetry.start(service, settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    service = f"features.{entity.name}"
-    telemetry = Telemetry.start(service, settings)
     newest = None
     if settings.features.is_cached:
         newest = NewestRows(len(entity.features), RedisCache(settings, features, entity, telemetry))

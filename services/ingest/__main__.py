@@ -24,10 +24,10 @@ def main() -> int:
         key = settings.secret("tokens")
         checks = PaymentChecks(rates, ingest.token_fields, key, ingest.max_id_length)
         letters = DeadLetters("ingest", settings)
+        telemetry = Telemetry.start("ingest", settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    telemetry = Telemetry.start("ingest", settings)
     results = telemetry.counter("ingest_total", "Raw records by what became of them.", ("result",))
     stage = IngestStage(
         settings.state_folder / "ingest",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 
 REACH_SECONDS = 10.0
 
@@ -46,16 +46,35 @@ class DependencyError(Exception):
     """A broker, cache or store cannot be reached; one sentence that names the setting."""
 
 
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+
+def made(kind: type[Client], configuration: Mapping[str, Any]) -> Client:
+    """Return a client of librdkafka that logs where we do.
+
+    Raises
+    ------
+    SettingsError
+        If librdkafka does not take the configuration.
+    """
+    whole: dict[str, Any] = {**configuration, "logger": log}
+    try:
+        return kind(whole)
+    except (KafkaException, ValueError, TypeError) as error:
+        says = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    raise SettingsError(f"section kafka of the settings is not taken by librdkafka: {says}")
+
+
 def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     """Return a consumer of a group, without automatic commits and with a stable member id."""
     identity = {"group.id": group, "group.instance.id": f"{group}-{settings.instance}"}
-    return Consumer({**CONSUMER, **identity, **overrides, **settings.kafka, "logger": log})
+    return made(Consumer, {**CONSUMER, **identity, **overrides, **settings.kafka})
 
 
 def producer(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> Producer:
     """Return a producer that leaves no gap: a record that cannot be delivered ends it."""
     callbacks = {"error_cb": on_error} if on_error else {}
-    return Producer({**PRODUCER, **callbacks, **settings.kafka, "logger": log})
+    return made(Producer, {**PRODUCER, **callbacks, **settings.kafka})
 
 
 def admin(settings: Settings) -> AdminClient:
@@ -66,7 +85,7 @@ def admin(settings: Settings) -> AdminClient:
     DependencyError
         If no broker answers within ten seconds.
     """
-    client = AdminClient(dict(settings.kafka), logger=log)
+    client = made(AdminClient, settings.kafka)
     try:
         client.list_topics(timeout=REACH_SECONDS)
     except KafkaException as error:
@@ -115,7 +134,7 @@ def read_topic(settings: Settings, name: str, start: dict[int, int] | None = Non
 
 def _reader(settings: Settings) -> Consumer:
     overrides = {"group.id": "millrace.reader", "enable.auto.commit": False, "enable.partition.eof": True}
-    return Consumer({**CONSUMER, **overrides, **settings.kafka, "logger": log})
+    return made(Consumer, {**CONSUMER, **overrides, **settings.kafka})
 
 
 def _assign(reader: Consumer, settings: Settings, topic: str, start: dict[int, int]) -> dict[int, int]:

@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 import schemas
 from shared.settings import Settings
-from shared.stream.clients import DependencyError, admin, log
+from shared.stream.clients import DependencyError, admin, made
 
 DAY_MS = 86_400_000
 ANSWER_SECONDS = 30.0
@@ -120,7 +120,7 @@ def _await_leaders(names: Sequence[str], settings: Settings) -> None:
 
 
 def _refused(names: Sequence[str], settings: Settings) -> str:
-    reader = Consumer({"group.id": "millrace.topics", **settings.kafka, "logger": log})
+    reader = made(Consumer, {"group.id": "millrace.topics", **settings.kafka})
     try:
         for topic in names:
             for number in range(schemas.partition_count(topic.removeprefix(settings.topic_prefix))):

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 from shared.telemetry.logs import start_logs
 
 PREFIX = "millrace_"
@@ -32,10 +32,22 @@ class Telemetry:
 
     @classmethod
     def start(cls, service: str, settings: Settings) -> Telemetry:
-        """Return the telemetry of a service, with logs and the HTTP server running."""
+        """Return the telemetry of a service, with logs and the HTTP server running.
+
+        Raises
+        ------
+        SettingsError
+            If the server cannot listen where the settings say.
+        """
         start_logs(settings.log_level, settings.log_format)
         telemetry = cls(service)
-        server = ThreadingHTTPServer((settings.http_host, settings.http_port), telemetry._handler())
+        place = settings.http_host, settings.http_port
+        try:
+            server = ThreadingHTTPServer(place, telemetry._handler())
+        except OSError as error:
+            raise SettingsError(
+                f"nothing can listen on {place[0]}:{place[1]} ({error.strerror}); set http_host or http_port"
+            ) from error
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
         telemetry._server = server

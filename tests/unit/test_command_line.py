@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.main import NOUNS, main
+from shared.settings import Settings, SettingsError
+from shared.telemetry import Telemetry
 
 SLOW = ("numpy", "polars", "pydantic", "confluent_kafka", "redis", "sklearn", "river", "duckdb", "rich")
 HELPS = f"""
@@ -35,3 +38,24 @@ def test_a_wrong_setting_ends_each_command_in_one_sentence(
     assert main(["status"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "there is no setting MILLRACE_REDIS_ULR; the nearest is MILLRACE_REDIS_URL" in line
+
+
+def test_a_property_that_librdkafka_does_not_know_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MILLRACE_KAFKA__BOGUS_KEY", "1")
+    monkeypatch.chdir(tmp_path)
+    for command in (["topics", "plan"], ["tail", "scores.v1"]):
+        assert main(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "section kafka" in line
+        assert "bogus.key" in line
+
+
+def test_a_service_that_cannot_listen_says_which_settings_to_change() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = Settings(http_port=taken.getsockname()[1])
+        with pytest.raises(SettingsError, match="set http_host or http_port"):
+            Telemetry.start("a service", settings)
