@@ -53,7 +53,7 @@ capabilities: {drop: [ALL]}
 {{- else }}
   value: {{ $v.redis.url | quote }}
 {{- end }}
-{{- range $name, $key := dict "TOKENS" "tokens" "DEAD_LETTERS" "dead-letters" }}
+{{- range $name, $key := dict "TOKENS" "tokens" "DEAD_LETTERS" "dead-letters" "DATASET" "dataset" }}
 - name: MILLRACE_SECRETS__{{ $name }}
   valueFrom: {secretKeyRef: {name: {{ required "secrets.existingSecret is required" $v.secrets.existingSecret | quote }}, key: {{ $key }}}}
 {{- end }}
