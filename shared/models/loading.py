@@ -163,7 +163,9 @@ def _blend(manifest: Manifest, content: bytes) -> Blend:
         raise ModelRefused(Refusal.MALFORMED, "the blend has no parts")
     return Blend(
         [
-            _checked(manifest, _trees(manifest, each) if kind == "trees" else Linear.from_bytes(each))
+            _checked(manifest, _trees(manifest, each))
+            if kind == "trees"
+            else _checked(manifest, Linear.from_bytes(each))
             for kind, each in parts
         ]
     )
