@@ -1,4 +1,4 @@
-"""`make scale-page`: the tables of docs/scale.md, from schemas and results of `make bench-stages`."""
+"""`make scale-page`: the tables of docs/scale.md, from schemas and the kept result of `make bench`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import schemas
 from shared import wire
+from tests.bench import results
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "scale.md"
-RESULTS = Path(__file__).with_name("results")
 PATH = ("transactions.raw.v1", "transactions.v1", "features.customer.v1", "features.terminal.v1", "scores.v1")
 """The topics that each payment passes."""
 STAGES = ("ingest-json", "features-customer", "features-terminal", "scoring-trees")
@@ -24,12 +24,12 @@ BUSY = 0.7
 WANTED = (1_000, 5_000, 20_000, 100_000)
 DAY_SECONDS = 86_400
 MIB, TIB = 1 << 20, 1 << 40
-_BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (sizes|instances) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
-def filled(page: str, results: Path = RESULTS) -> str:
+def filled(page: str) -> str:
     """Return a page with its blocks made anew."""
-    made = {"sizes": sizes(), "instances": instances(newest_rates(results))}
+    made = {"sizes": sizes(), "instances": instances(rates_of(results.kept("stages")))}
     return _BLOCK.sub(lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}", page)
 
 
@@ -50,7 +50,7 @@ def sizes() -> str:
 def instances(rates: Mapping[str, float] | None) -> str:
     """Return the table of instances by rate, where rates were measured."""
     if rates is None:
-        return "No result of `make bench-stages` is kept yet."
+        return "No result of `make bench` is kept yet."
     heads = ("payments/s", *STAGES, "cores", "partitions at least", "MiB/s into the broker")
     rows = [_row(wanted, rates) for wanted in WANTED]
     slowest = min(rates[stage] for stage in STAGES)
@@ -59,13 +59,12 @@ def instances(rates: Mapping[str, float] | None) -> str:
     return f"{_table(heads, rows)}\n\n{end}"
 
 
-def newest_rates(folder: Path) -> dict[str, float] | None:
-    """Return payments a core-second of each stage, from the last result by name that has all of them."""
-    for file in sorted(folder.glob("*.json"), reverse=True):
-        rates = json.loads(file.read_text()).get("rates", {})
-        if set(STAGES) <= set(rates):
-            return {stage: float(rates[stage]["per_core_second"]) for stage in STAGES}
-    return None
+def rates_of(kept: Mapping[str, Any] | None) -> dict[str, float] | None:
+    """Return payments a core-second of each stage of a kept result; None where it lacks one."""
+    rates = {} if kept is None else kept["result"]["rates"]
+    if not set(STAGES) <= set(rates):
+        return None
+    return {stage: float(rates[stage]["per_core_second"]) for stage in STAGES}
 
 
 def _row(wanted: int, rates: Mapping[str, float]) -> tuple[Any, ...]:
