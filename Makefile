@@ -20,7 +20,7 @@ down: ## stop what `make up` started
 accuracy: setup ## DATA=file: check features and models on the Handbook's data through the live services
 	@$(RUN) python -m tests.accuracy.run $(DATA)
 
-accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late
+accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes

@@ -31,8 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--await-training", action="store_true", help="at full speed, let models be retrained in time"
     )
     parser.add_argument("--repeat-share", type=_share, default=0.0, help="share of payments sent twice")
-    labels = parser.add_argument_group("labels")
-    labels.add_argument(
+    _add_labels(parser.add_argument_group("labels"))
+    _add_simulation(parser.add_argument_group("simulation"))
+    add_output(parser)
+
+
+def _add_labels(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--label-delay-days",
         type=float,
         nargs="+",
@@ -40,15 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DAYS",
         help="one, or a range",
     )
+    group.add_argument("--delay-seed", type=int, default=0, metavar="N", help="another draw from the range")
     for name, about in (
         ("genuine", "of genuine payments that get a label"),
         ("repeated", "of labels sent twice"),
         ("corrected", "of fraud labels corrected later"),
         ("late", "of labels 30 days later still"),
     ):
-        labels.add_argument(f"--{name}-share", type=_share, default=0.0, help=f"share {about}")
-    _add_simulation(parser.add_argument_group("simulation"))
-    add_output(parser)
+        group.add_argument(f"--{name}-share", type=_share, default=0.0, help=f"share {about}")
 
 
 def _add_simulation(group: argparse._ArgumentGroup) -> None:
@@ -131,7 +135,7 @@ def _play(arguments: argparse.Namespace) -> Play:
         speed=arguments.speed if arguments.speed == "max" else float(arguments.speed),
         rate=arguments.rate,
         lag=definitions().label_lag,
-        delays=Delays(days[0], days[-1], **shares),
+        delays=Delays(days[0], days[-1], seed=arguments.delay_seed, **shares),
         form=arguments.format,
         repeat_share=arguments.repeat_share,
         is_resumed=arguments.resume,

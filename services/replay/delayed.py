@@ -28,9 +28,9 @@ class DelayedLabel(NamedTuple):
 class Delays:
     """How labels come.
 
-    ``least`` and ``most`` bound the delay in days, drawn evenly. Shares: of genuine payments that get a
-    label at all (frauds always do), of labels sent twice, of fraud labels later corrected to genuine, and
-    of labels that come 30 days later still.
+    ``least`` and ``most`` bound the delay in days, drawn evenly; each ``seed`` is another draw. Shares: of
+    genuine payments that get a label at all (frauds always do), of labels sent twice, of fraud labels later
+    corrected to genuine, and of labels that come 30 days later still.
     """
 
     least: float = 1.0
@@ -39,6 +39,7 @@ class Delays:
     repeated_share: float = 0.0
     corrected_share: float = 0.0
     late_share: float = 0.0
+    seed: int = 0
 
     def labels(self, payments: pl.DataFrame) -> Iterator[DelayedLabel]:
         """Yield the labels of payments."""
@@ -50,7 +51,8 @@ class Delays:
                 yield from self._of(transaction_id, event_time, label)
 
     def _of(self, transaction_id: str, event_time: int, label: str) -> Iterator[DelayedLabel]:
-        days = self.least + (self.most - self.least) * fraction("delay", transaction_id)
+        draw = f"delay {self.seed}" if self.seed else "delay"
+        days = self.least + (self.most - self.least) * fraction(draw, transaction_id)
         time = event_time + int(days * DAY)
         if self._happens("late", transaction_id, self.late_share):
             time += LATE_BY

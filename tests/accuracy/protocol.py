@@ -41,6 +41,10 @@ class Contender:
     late: Bounds
     early: Bounds
 
+    def bounds(self, is_early: bool) -> Bounds:
+        """Return the bounds of a mode; none where the contender has no part in it."""
+        return self.early if is_early else self.late
+
 
 def _handbook(name: str, family: Family, **late: float) -> Contender:
     return Contender(name, Recipe(family, HANDBOOK_DAYS, sample=EVERY_GENUINE), True, late, {})

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from services.cli import replay
 from services.replay import pace
 from services.replay.changes import Change
 from services.replay.delayed import DAY, Delays
@@ -86,6 +88,23 @@ def test_labels_come_within_their_bounds_and_are_the_same_each_time() -> None:
     assert {each.label_time - times[each.transaction_id] for each in Delays(6, 6).labels(payments())} == {
         6 * DAY
     }
+
+
+def test_each_seed_is_another_draw_of_the_delays_of_the_same_labels() -> None:
+    draws = [{each[1]: each for each in Delays(1, 5, seed=seed).labels(payments())} for seed in (0, 1, 2)]
+    assert draws[0] == {each.transaction_id: each for each in Delays(1, 5).labels(payments())}
+    assert draws[0].keys() == draws[1].keys() == draws[2].keys()
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        apart = [draws[one][name].label_time - draws[other][name].label_time for name in draws[0]]
+        assert all(apart)
+        assert sum(apart) / len(apart) == pytest.approx(0, abs=0.5 * DAY)
+
+
+def test_the_command_takes_the_seed_of_the_delays() -> None:
+    parser = argparse.ArgumentParser()
+    replay.add_arguments(parser)
+    assert replay._play(parser.parse_args(["simulate"])).delays == Delays(1, 5)
+    assert replay._play(parser.parse_args(["simulate", "--delay-seed", "2"])).delays == Delays(1, 5, seed=2)
 
 
 def test_genuine_payments_get_labels_only_where_asked_for() -> None:
