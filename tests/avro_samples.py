@@ -28,6 +28,7 @@ def _value(kind: Any, number: int) -> Any:
         "long": 1_522_540_800_000_000 + number,
         "float": number + 0.5,
         "double": number + 0.25,
+        "boolean": number % 2 == 0,
     }
     return simple[kind]
 

@@ -87,6 +87,10 @@ class Signal(msgspec.Struct, frozen=True):
     value: float | None = None
     limit: float | None = None
     detail: str = ""
+    since: int | None = None
+    until: int | None = None
+    count: int | None = None
+    is_mature: bool | None = None
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Signal:

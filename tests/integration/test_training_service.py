@@ -12,6 +12,7 @@ import pytest
 from services.training.__main__ import build, folder
 from services.training.feed import Signal
 from services.training.loop import Service
+from services.training.schedule import REFUSED
 from shared.models import ModelFeed
 from shared.settings import Settings
 from shared.stream.clients import producer, read_topic
@@ -129,8 +130,9 @@ def test_a_refit_without_a_model_is_told_of_and_tried_a_day_later(quick: Setting
 
     wait_for(refused, 60, "a refusal")
     signals = [Signal.from_bytes(each.value() or b"") for each in read_topic(quick, "monitoring.v1")]
-    assert [each.event_time for each in signals][:2] == [FITS[0], FITS[0] + DAY]
-    assert "frauds" in signals[0].detail
+    refusals = [each for each in signals if each.signal == REFUSED]
+    assert [each.event_time for each in refusals][:2] == [FITS[0], FITS[0] + DAY]
+    assert "frauds" in refusals[0].detail
 
 
 def tables(service: Service) -> Iterator[pl.DataFrame]:

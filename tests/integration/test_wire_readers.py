@@ -91,8 +91,8 @@ def test_confluents_deserialiser_reads_records_that_were_grown(server: RegistryS
     registry.register(settings)
     record = {**sample("transactions.v1"), "source": wire.source_bytes(0, 1)}
     block = struct.pack("<bff", 4, 1.5, float("nan")) + b"\x00" + wire.long_bytes(7)  # 4 is zigzag of 2
-    record = wire.join([wire.encode("transactions.v1", record)])
-    grown = wire.grow(record, "features.customer.v1", np.array([3]), np.array([99]), wire.join([block]))
+    joined = wire.join([wire.encode("transactions.v1", record)])
+    grown = wire.grow(joined, "features.customer.v1", np.array([3]), np.array([99]), wire.join([block]))
     read = AvroDeserializer(SchemaRegistryClient({"url": server.url}))
     found = _plain(read(grown[0], SerializationContext("any", MessageField.VALUE)))
     assert found["source"] == struct.pack(">iq", 3, 99)
