@@ -32,6 +32,8 @@ class Ingesting:
         self._folder, self._topic = folder, topic
         self._taken = self._fresh = 0
         self._ingest = Ingest(folder / "0")
+        self._ingest.take(*seeds(topic), topic=topic)  # compiles what reads them, which is no execution's time
+        self._renew()
 
     def __call__(self, value: bytes) -> None:
         self._taken += 1
@@ -40,6 +42,7 @@ class Ingesting:
         repeats = self._ingest.counts["repeat"]
         output = self._ingest.take(value, topic=self._topic)
         letters, records = output.pop("dead-letters.v1", []), output.pop(OUTPUTS[self._topic], [])
+        output.pop("sketches.v1", None)
         check(not output, "an output for a topic that ingest does not write")
         ends = len(letters) + len(records) + self._ingest.counts["repeat"] - repeats
         check(ends == 1, f"one record ended {ends} times")
