@@ -32,7 +32,7 @@ class Ingesting:
         self._folder, self._topic = folder, topic
         self._taken = self._fresh = 0
         self._ingest = Ingest(folder / "0")
-        self._ingest.take(*seeds(topic), topic=topic)  # compiles what reads them, which is no execution's time
+        self._ingest.take(*seeds(topic), topic=topic)  # compiles what reads them beforehand
         self._renew()
 
     def __call__(self, value: bytes) -> None:
