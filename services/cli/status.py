@@ -46,9 +46,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def alarms(settings: Settings) -> list[str]:
     """Return the alarms that the monitor has raised and not cleared, each with its day of event time."""
     from services.cli.tail import iso
+    from services.monitor.findings import SERVICE
     from services.monitor.monitor import ALARMS
-    from services.monitor.signals import SERVICE, TOPIC
     from shared import wire
+    from shared.signals import TOPIC
     from shared.stream.clients import DependencyError, read_topic
 
     raised: dict[str, str] = {}

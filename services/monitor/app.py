@@ -13,10 +13,11 @@ import faust
 from faust.types import EventT, TopicT
 from faust.types.auth import AuthProtocol
 
-from services.monitor import signals, summaries
+from services.monitor import summaries
 from services.monitor.reports import Reports
 from services.monitor.session import Session
 from shared.settings import Settings
+from shared.signals import TOPIC
 from shared.telemetry import Telemetry
 
 GROUP = "millrace.monitor"
@@ -71,7 +72,7 @@ def application(settings: Settings, session: Session, telemetry: Telemetry) -> f
         topic_allow_declare=False,
         topic_disable_leader=True,
     )
-    edge = Edge(session, Reports(telemetry), _raw_topic(app, settings.topic(signals.TOPIC)))
+    edge = Edge(session, Reports(telemetry), _raw_topic(app, settings.topic(TOPIC)))
     _connect(app, edge, _raw_topic(app, settings.topic(summaries.TOPIC)), telemetry)
     return app
 

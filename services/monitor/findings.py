@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.monitor.alarms import Alarm
-from services.monitor.signals import Severity, Signal, Window
+from shared.signals import Severity, Signal
 
+SERVICE = "monitor"
 CALM_DAYS = 2
 SHOWN = 5  # findings named in an alarm
 
@@ -22,6 +23,15 @@ class Finding:
     detail: str = ""
     is_cause: bool = False
     is_mature: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Event time [since, until), microseconds, and the payments that were looked at."""
+
+    since: int
+    until: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ def signal(finding: Finding, said: Said, severity: Severity = "info") -> Signal:
         signal=finding.name,
         event_time=said.event_time,
         severity=severity,
+        service=SERVICE,
         model_version=said.model_version,
         value=finding.value,
         limit=finding.limit,

@@ -9,16 +9,16 @@ from typing import Protocol
 import numpy as np
 
 from services.monitor.estimation import calibrated, estimated
-from services.monitor.findings import Family, Finding, Said, signal
+from services.monitor.findings import Family, Finding, Said, Window, signal
 from services.monitor.inputs import Histograms, InputWatch
 from services.monitor.labelled import ArrivalWatch, ErrorWatch, by_label, performance
 from services.monitor.limits import Limits
 from services.monitor.quality import QualityWatch, missing
 from services.monitor.scores import ScoreWatch
-from services.monitor.signals import Severity, Signal, Window
 from services.monitor.summaries import Days, Overlaps, Sketch, Totals, Watermark
 from shared.features import FeatureSet
 from shared.features.definitions import KINDS
+from shared.signals import Severity, Signal
 from shared.sketches import DAY
 
 ALARMS: dict[str, Severity] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from services.monitor.signals import Signal
+from shared.signals import Signal
 from shared.telemetry import Telemetry
 
 MATURITY = {True: "mature", False: "immature", None: "none"}

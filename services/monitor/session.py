@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.monitor.monitor import Monitor
-from services.monitor.signals import Signal
 from services.monitor.summaries import Sketch
 from shared import wire
+from shared.signals import Signal
 
 log = logging.getLogger("monitor")
 

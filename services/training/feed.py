@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 
 import schemas
-from shared import wire
 from shared.settings import Settings
 from shared.stream.clients import DependencyError, admin, consumer
 from shared.stream.progress import Reached
@@ -74,32 +72,6 @@ class Feed:
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._name, partition, self._next[partition])
-
-
-class Signal(msgspec.Struct, frozen=True):
-    """A record of monitoring.v1."""
-
-    signal: str
-    event_time: int
-    severity: str
-    service: str
-    model_version: str | None = None
-    value: float | None = None
-    limit: float | None = None
-    detail: str = ""
-    since: int | None = None
-    until: int | None = None
-    count: int | None = None
-    is_mature: bool | None = None
-
-    @classmethod
-    def from_bytes(cls, value: bytes) -> Signal:
-        """Return the signal of a framed value; raises WireError."""
-        return cls(**wire.decode(value, "monitoring.v1"))
-
-    def to_bytes(self) -> bytes:
-        """Return the signal framed."""
-        return wire.encode("monitoring.v1", msgspec.structs.asdict(self))
 
 
 def topic_id(settings: Settings, topic: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from services.training.dataset import Dataset
-from services.training.feed import Feed, Signal
+from services.training.feed import Feed
 from services.training.fitting import Before, Fitting
 from services.training.gates.verdict import is_accepted
 from services.training.online import Learner
@@ -24,6 +24,7 @@ from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, du
 from shared.features import FeatureSet
 from shared.models import Manifest, ModelLog, Move, Standing
 from shared.settings import Settings
+from shared.signals import Signal
 
 ACCEPTED, URGENT = "is_accepted", "is_urgent"
 """Figures of a publication: whether no gate failed; whether an alarm asked for the model."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from services.training.feed import Signal
 from services.training.gates.events import signals
 from services.training.gates.verdict import Verdict
 from services.training.quality import Quality
@@ -17,10 +16,11 @@ from services.training.schedule import SERVICE, Due
 from services.training.split import DAY
 from shared.models import Manifest
 from shared.settings import Settings
+from shared.signals import TOPIC, Severity, Signal
 from shared.stream.clients import DependencyError, producer
 from shared.telemetry import Telemetry
 
-TOPIC, QUALITY = "monitoring.v1", "data-quality"
+QUALITY = "data-quality"
 FLUSH_SECONDS = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ class Reports:
         file = self._folder / f"{_day(found.as_of)[:10]}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-        severity = "alarm" if found.failures else "warning" if found.warnings else "info"
+        severity: Severity = "alarm" if found.failures else "warning" if found.warnings else "info"
         told = [each.name for each in (*found.failures, *found.warnings)]
         counts = {"rows": found.rows, "frauds": found.frauds, "checks": len(found.checks)}
         detail = json.dumps({**counts, "not_ok": told})

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from services.training.feed import Signal
 from services.training.split import DAY
 from shared.settings.model import TrainingSettings
+from shared.signals import Signal
 
 SERVICE, REFUSED = "training", "refit-refused"
 ALARMS_OF = "monitor"  # scoring's alarms tell of packages: no fit mends these

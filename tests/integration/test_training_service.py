@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from services.training.__main__ import build, folder
-from services.training.feed import Signal
 from services.training.loop import Service
 from services.training.schedule import REFUSED
 from shared.models import ModelFeed
 from shared.settings import Settings
+from shared.signals import Signal
 from shared.stream.clients import producer, read_topic
 from shared.telemetry import Telemetry
 from tests.integration.test_training import DAY, DAYS, EPOCH, write_examples

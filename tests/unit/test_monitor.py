@@ -15,11 +15,11 @@ from services.monitor.inputs import Histograms
 from services.monitor.monitor import Monitor
 from services.monitor.references import ModelReferences
 from services.monitor.session import Session
-from services.monitor.signals import Signal
 from services.monitor.summaries import Overlaps, Sketch, Watermark
 from shared import wire
 from shared.models import ModelRecord
 from shared.settings import Settings
+from shared.signals import Signal
 from shared.sketches import DAY
 from tests.unit.model_packages import manifest
 from tests.unit.monitor_sketches import FEATURES, PARTITIONS, SCORES, VERSION, label_sketch, score_sketch

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from services.training.feed import Signal
 from services.training.schedule import Calendar, Past, due
 from services.training.split import DAY
+from shared.signals import Severity, Signal
 
 WEEK = Calendar(every=7 * DAY, least=2 * DAY)
 
 
-def alarm(day: float, service: str = "monitor", severity: str = "alarm") -> Signal:
+def alarm(day: float, service: str = "monitor", severity: Severity = "alarm") -> Signal:
     return Signal("average-precision", int(day * DAY), severity, service)
 
 
