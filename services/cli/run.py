@@ -16,6 +16,7 @@ SERVICES = {
     "scoring": ("services.scoring",),
     "alerts": ("services.alerts",),
     "labels": ("services.labels",),
+    "monitor": ("services.monitor",),
     "training": ("services.training",),
 }
 

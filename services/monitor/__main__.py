@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import faust
@@ -19,6 +20,8 @@ from shared.telemetry import Telemetry
 
 FAILED, UNREACHABLE = 1, 3
 ANSWER_SECONDS = 30.0
+TALKATIVE = ("faust", "mode", "aiokafka")
+"""Loggers that tell of each step of their own."""
 
 
 def main() -> int:
@@ -26,9 +29,7 @@ def main() -> int:
     try:
         settings = Settings.load()
         telemetry = Telemetry.start("monitor", settings)
-        feed = ModelFeed(settings)
-        references = ModelReferences(feed)
-        references.take(feed.catch_up())
+        references = ModelReferences(ModelFeed(settings))
         file = settings.state_folder / "monitor" / f"state-{settings.instance}.pickle"
         session = Session(file, Monitor(references, definitions()))
         if not session.load():
@@ -41,7 +42,10 @@ def main() -> int:
 
 
 def _work(application_: faust.App) -> int:
-    worker = faust.Worker(application_, redirect_stdouts=False, override_logging=False)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    worker = faust.Worker(application_, quiet=True, redirect_stdouts=False, override_logging=False)
+    worker.spinner = None
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

@@ -68,6 +68,7 @@ def application(settings: Settings, session: Session, telemetry: Telemetry) -> f
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
         store="memory://",
+        stream_wait_empty=False,  # else it waits, to leave, for what only saving acknowledges
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -90,12 +91,16 @@ def _connect(app: faust.App, edge: Edge, sketches: TopicT, telemetry: Telemetry)
     async def save() -> None:
         edge.save()
 
+    async def leave(sender: Any, *arguments: Any, signal: Any, **named: Any) -> None:
+        edge.save()
+
     async def ready(sender: Any, *arguments: Any, signal: Any, **named: Any) -> None:
         telemetry.set_ready(True)
 
     app.agent(sketches)(follow)
     app.timer(SAVE_SECONDS)(save)
     app.on_partitions_assigned.connect(ready, weak=False)  # type: ignore[arg-type]
+    app.on_before_shutdown.connect(leave, weak=False)  # type: ignore[arg-type]
 
 
 def _raw_topic(app: faust.App, name: str) -> TopicT:

@@ -18,8 +18,8 @@ log = logging.getLogger("monitor")
 class Feed(Protocol):
     """Where model records come from."""
 
-    def poll(self, seconds: float = 0.0) -> Iterable[ModelRecord]:
-        """Return the next records, waiting for the first at most so long."""
+    def catch_up(self) -> Iterable[ModelRecord]:
+        """Return the records since the last call, up to the end that there is now."""
         ...
 
 
@@ -39,7 +39,7 @@ class ModelReferences:
         if version is None:
             return None
         if version not in self._known:
-            self.take(self._feed.poll())
+            self.take(self._feed.catch_up())
         return self._known.get(version)
 
     def take(self, records: Iterable[ModelRecord]) -> None:

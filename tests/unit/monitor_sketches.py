@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from shared.policy import Decision
 from shared.sketches import DAY, SCORE_EDGES, Layout, code_edges
 
 PARTITIONS = 2
+ROWS = 400
+HORIZON_DAYS = 8  # horizon and label lag
 VERSION = "2018-05-07-ede829f9"
 FEATURES: FeatureSet = feature_set(
     {
@@ -61,6 +64,26 @@ def label_sketch(
         (expected - realised) ** 2,
     ]
     return _sketch("labels", "scores.v1", day, partition, LABELS, np.column_stack(columns), **changes)
+
+
+def payments(draw: np.random.Generator, rows: int, factor: float = 1.0) -> np.ndarray:
+    score = draw.beta(0.3, 6, rows)
+    decision = np.where(score >= 0.8, 3, np.where(score >= 0.3, 2, 1))
+    return np.column_stack((draw.gamma(2, 30, rows) * factor, draw.integers(0, 2, rows), score, decision))
+
+
+def days(first: int, last: int, factor: float = 1.0, missed: int = 0) -> Iterator[Sketch]:
+    """Payments of each day, then what is known of the day whose labels mature meanwhile."""
+    for day, partition in itertools.product(range(first, last + 1), range(PARTITIONS)):
+        draw = np.random.default_rng([day, partition])
+        yield score_sketch(day, partition, payments(draw, ROWS, factor))
+        known = day - HORIZON_DAYS - 1
+        if known >= 0:
+            draw = np.random.default_rng([known, partition])
+            scores = payments(draw, ROWS)[:, 2]
+            is_fraud = draw.random(ROWS) < scores
+            is_fraud[np.argsort(scores)[: missed if known >= 20 else 0]] = True
+            yield label_sketch(known, partition, scores.tolist(), is_fraud.tolist())
 
 
 def _sketch(

@@ -22,10 +22,17 @@ from shared.settings import Settings
 from shared.signals import Signal
 from shared.sketches import DAY
 from tests.unit.model_packages import manifest
-from tests.unit.monitor_sketches import FEATURES, PARTITIONS, SCORES, VERSION, label_sketch, score_sketch
-
-ROWS = 400
-HORIZON_DAYS = 8  # horizon and label lag
+from tests.unit.monitor_sketches import (
+    FEATURES,
+    HORIZON_DAYS,
+    PARTITIONS,
+    ROWS,
+    SCORES,
+    VERSION,
+    days,
+    payments,
+    score_sketch,
+)
 
 
 class Trained:
@@ -39,26 +46,6 @@ class Trained:
 
     def histograms(self, version: str | None) -> Histograms | None:
         return self._known if version == VERSION else None
-
-
-def payments(draw: np.random.Generator, rows: int, factor: float = 1.0) -> np.ndarray:
-    score = draw.beta(0.3, 6, rows)
-    decision = np.where(score >= 0.8, 3, np.where(score >= 0.3, 2, 1))
-    return np.column_stack((draw.gamma(2, 30, rows) * factor, draw.integers(0, 2, rows), score, decision))
-
-
-def days(first: int, last: int, factor: float = 1.0, missed: int = 0) -> Iterator[Sketch]:
-    """Payments of each day, then what is known of the day whose labels mature meanwhile."""
-    for day, partition in itertools.product(range(first, last + 1), range(PARTITIONS)):
-        draw = np.random.default_rng([day, partition])
-        yield score_sketch(day, partition, payments(draw, ROWS, factor))
-        known = day - HORIZON_DAYS - 1
-        if known >= 0:
-            draw = np.random.default_rng([known, partition])
-            scores = payments(draw, ROWS)[:, 2]
-            is_fraud = draw.random(ROWS) < scores
-            is_fraud[np.argsort(scores)[: missed if known >= 20 else 0]] = True
-            yield label_sketch(known, partition, scores.tolist(), is_fraud.tolist())
 
 
 def told(sketches: Iterator[Sketch], monitor: Monitor | None = None) -> list[Signal]:
@@ -221,7 +208,7 @@ def test_references_come_from_the_manifests_of_published_models() -> None:
             content = manifest(version="a").to_bytes().decode()
             self.waiting = [record("a", content), record("a", ""), record("b", "{")]
 
-        def poll(self, seconds: float = 0.0) -> list[ModelRecord]:
+        def catch_up(self) -> list[ModelRecord]:
             found, self.waiting = self.waiting, []
             return found
 

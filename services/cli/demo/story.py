@@ -16,6 +16,7 @@ from services.cli.demo import accounts
 from services.cli.demo.poison import poison
 from services.cli.demo.view import View
 from services.cli.demo.watch import Watch
+from services.cli.run import SERVICES
 from services.replay.pipeline import GROUPS, Pipeline
 from services.replay.player import Play, Player, Summary
 from services.replay.sender import Sender, send_customers
@@ -90,7 +91,7 @@ def tell(plot: Plot, folder: Path) -> tuple[dict[str, Any], list[str]]:
     began = time.monotonic()
     view = View()
     try:
-        view.say("starting Kafka, Redis and six services")
+        view.say(f"starting Kafka, Redis and {len(SERVICES)} services")
         with _stack(folder) as stack:
             settings, simulation = stack.settings, plot.simulation()
             send_customers(settings, simulation.population().to_dicts())
