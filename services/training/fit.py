@@ -51,8 +51,9 @@ def boosted(features: Features, is_fraud: Labels, seed: int) -> Fitted:
         early_stopping=False,
         random_state=seed,
     )
+    is_unknown = np.isnan(features).all(axis=0)  # scikit-learn finds no bins there; a constant says as little
     with threadpool_limits(limits=1, user_api="openmp"):  # threads that wait for each other slow the stream
-        model.fit(features, is_fraud)
+        model.fit(np.where(is_unknown, np.float32(0), features), is_fraud)
     return Fitted("trees", Trees(treelite.sklearn.import_model(model)))
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from services.training.gates.verdict import Verdict
 from services.training.quality import Quality
-from services.training.refit import ACCEPTED, CHAMPION, OUTCOME, PARTS, QUALITY, READ, VERDICTS, Outcome
+from services.training.refit import ACCEPTED, CHAMPION, OUTCOME, PARTS, QUALITY, VERDICTS, Outcome
 from services.training.schedule import Due
 from shared.models import Manifest, ModelRecord
 from shared.settings import Settings
@@ -43,8 +43,6 @@ class Fitting:
     due: Due
     out: Path
     process: subprocess.Popen[bytes]
-    is_read: bool = False
-    """Whether it has read the data set, which may change from then on."""
     _seen: int = field(default=0)
 
     @classmethod
@@ -74,9 +72,7 @@ class Fitting:
             if not line.endswith(b"\n"):
                 break
             self._seen += 1
-            step = json.loads(line)
-            self.is_read |= step["step"] == READ
-            yield step
+            yield json.loads(line)
 
     def outcome(self) -> Outcome | None:
         """Return what came of it; None while it runs.

@@ -46,7 +46,9 @@ class Feeds:
 class Service:
     """Everything that it knows follows from the topics; its folder only saves the time of reading them.
 
-    While a model is fitted nothing is committed, so that a replay that waits for training waits for it.
+    While a model is fitted nothing is taken in or committed: which refit comes next depends on what comes of
+    this one, and each sees the data set as of its own time, however far ahead the log is. A replay that waits
+    for training waits for it.
     """
 
     settings: Settings
@@ -113,7 +115,7 @@ class Service:
 
     def _take_in(self) -> None:
         limit = self.merge.limit(self.feeds.examples.at_end)
-        if limit is None or (self.fitting is not None and not self.fitting.is_read):
+        if limit is None or self.fitting is not None:
             return
         wanted = self._wanted()
         until = limit if wanted is None else max(min(limit, wanted.as_of), self._merged)
@@ -123,14 +125,13 @@ class Service:
             self._commit(until)
             self._look()
             self._flush_due = now + self.settings.training.flush_seconds
-        if wanted is not None and is_due and self.fitting is None:
+        if wanted is not None and is_due:
             self._start(wanted._replace(as_of=max(wanted.as_of, self._merged)))
 
     def _wanted(self) -> Due | None:
-        """Return the refit up to which examples are taken in: while one runs, the one after it."""
+        """Return the next refit: examples are taken in up to it."""
         began = self.dataset.state.began
-        past = replace(self.past, first=began if began is not None else self.merge.first)
-        return due(past if self.fitting is None else past.made(self.fitting.due.as_of), self.calendar)
+        return due(replace(self.past, first=began if began is not None else self.merge.first), self.calendar)
 
     def _commit(self, until: int) -> None:
         rows = self.merge.take(until)

@@ -32,7 +32,6 @@ from shared.models import Manifest, ModelRecord
 from shared.settings import Settings
 
 LOWEST_PRIORITY = 19
-READ = "read"
 READ_DAYS = 64  # two folds of 28 days, twice a label delay, two weeks of tests, and the horizon
 OUTCOME, MANIFEST, MODEL = "outcome.json", "manifest.json", "model.bin"
 QUALITY, VERDICTS, PARTS = "quality.json", "verdicts.json", "parts"
@@ -58,7 +57,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         examples = read(arguments.dataset, arguments.as_of)
-        tell(READ, rows=len(examples))
+        tell("read", rows=len(examples))
         version, reason = fitted(examples, arguments.as_of, arguments.out, settings), ""
     except TrainingError as error:
         version, reason = None, str(error)

@@ -119,9 +119,6 @@ def test_an_alarm_brings_a_refit_forward(quick: Settings) -> None:
     assert made(quick) == [EPOCH + days * DAY for days in (36, 40, 47)]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="where the log is far ahead the next try comes days later, not one day"
-)
 def test_a_refit_without_a_model_is_told_of_and_tried_a_day_later(quick: Settings) -> None:
     write_examples(quick)
     few = quick.model_copy(update={"training": quick.training.model_copy(update={"kept_days": 14})})

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from services.training.failure import TrainingError
-from services.training.fit import logistic
-from services.training.recipe import Recipe
+from services.training.fit import FITS, logistic
+from services.training.recipe import FAMILIES, Family, Recipe
 from services.training.split import DAY
 from services.training.train import is_sampled, newest, trained, tried
 from shared.models import Trees
@@ -41,6 +41,18 @@ def test_trees_give_the_probabilities_of_scikit_learn_where_features_are_undefin
     model.fit(features, EXAMPLES.is_fraud)
     served = Trees(treelite.sklearn.import_model(model))(features)
     np.testing.assert_allclose(served, model.predict_proba(features)[:, 1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_feature_that_was_never_defined_says_nothing(family: Family) -> None:
+    features = EXAMPLES.features.copy()
+    features[:, 2] = np.nan
+    found = FITS[family](features, EXAMPLES.is_fraud, 0).predictor
+    scores = found(features)
+    features[:, 2] = 1e6
+    assert np.isfinite(scores).all()
+    if family != "logistic":  # which fills it by a constant of its own
+        np.testing.assert_array_equal(found(features), scores)
 
 
 def test_the_logistic_regression_is_that_of_scikit_learn_on_standardised_features() -> None:
