@@ -46,10 +46,10 @@ def millrace(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Millrace
     return call
 
 
-def examples() -> Iterator[tuple[bool, dict[str, Any]]]:
+def examples(days: int) -> Iterator[tuple[bool, dict[str, Any]]]:
     generator = np.random.default_rng(1)
     width = len(definitions().names)
-    for number in range(DAYS * DAILY):
+    for number in range(days * DAILY):
         is_fraud = bool(generator.random() < 1 / 12)
         row = generator.random(width, np.float32) + 3 * is_fraud * (np.arange(width) == 0)
         row[generator.random(width) < 0.05] = np.nan
@@ -87,10 +87,10 @@ def _label(label: str, at: int, rank: int) -> dict[str, Any]:
     return {"label": label, "label_time": at, "label_origin": origin, "label_rank": rank}
 
 
-def write_examples(settings: Settings) -> int:
+def write_examples(settings: Settings, days: int = DAYS) -> int:
     """Every fraud was implied genuine first; for every other one the correction comes before that."""
     sender, frauds = producer(settings), 0
-    for is_fraud, example in examples():
+    for is_fraud, example in examples(days):
         records = [example]
         if is_fraud:
             records.append(example | _label("fraud", example["event_time"] + 3 * DAY, 1))
