@@ -35,6 +35,9 @@ bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
 	@$(RUN) python -m tests.bench.stages --rounds 2
 
+faults: setup ## faults of every kind under load, judged against one thread; SHARE=0.1 for a tenth of it
+	@$(RUN) python -m tests.faults.run --share $(or $(SHARE),1)
+
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run
 
@@ -55,4 +58,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early fuzz helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early faults fuzz helm scale-page test check lint format

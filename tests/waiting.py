@@ -21,3 +21,8 @@ def wait_for(condition: Callable[[], T], timeout: float = 20.0, what: str = "the
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not hold within {timeout:g} seconds; last: {value!r}")
         time.sleep(POLL_SECONDS)
+
+
+def elapse(seconds: float) -> None:
+    """Let time go by where the time itself is the test: a fault of a length, or at a random moment."""
+    time.sleep(seconds)

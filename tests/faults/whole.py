@@ -1,10 +1,8 @@
-"""All stages as their services compose them, and what the services wrote, by the position rule."""
+"""All stages as their services compose them, in one thread; and their facts, each said once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import schemas
 from services.alerts.models import VersionedModels
@@ -27,16 +25,14 @@ from shared.stream import Stage
 from shared.stream.clients import read_topic
 from shared.stream.dead_letters import DeadLetters
 from shared.telemetry import Telemetry
-from shared.wire.framing import HEADER_BYTES, SOURCE_BYTES
 from tests.faults.single import Record, SingleThread
 
 RAW = ("transactions.raw.v1", "labels.raw.v1")
-STREAM = ("transactions.v1", "features.customer.v1", "features.terminal.v1", "scores.v1", "alerts.v1")
 Rank = tuple[int, int]
 
 
 def single_thread(settings: Settings, folder: Path) -> SingleThread:
-    """Run the raw records of Kafka through all stages in one thread; return the logs."""
+    """Take the raw records of Kafka through all stages in one thread, in the order of the broker's time."""
     raw = [
         (
             topic,
@@ -47,14 +43,8 @@ def single_thread(settings: Settings, folder: Path) -> SingleThread:
         for message in read_topic(settings, topic)
     ]
     single = SingleThread(_stages(settings, folder))
-    single.feed(sorted(raw, key=_time))
+    single.feed(sorted(raw, key=lambda each: each[2].accepted_ms))
     return single
-
-
-def _time(record: tuple[str, int, Record]) -> int:
-    topic, _, raw = record
-    content = wire.decode(raw.value, topic)
-    return int(content["label_time" if topic.startswith("labels") else "event_time"])
 
 
 def _stages(settings: Settings, folder: Path) -> list[Stage]:
@@ -90,31 +80,6 @@ def _ignore(result: str, number: int) -> None:
     pass
 
 
-def accepted(settings: Settings, topic: str) -> tuple[dict[str, bytes], int]:
-    """Return the first copies of a stream topic by transaction id, and the number of repeats."""
-    highest: dict[tuple[int, int], int] = {}
-    found: dict[str, bytes] = {}
-    repeats = 0
-    for message in read_topic(settings, topic):
-        value = message.value() or b""
-        (upstream,), (offset,) = wire.sources(wire.join([value]))
-        place = message.partition() or 0, int(upstream)
-        if offset <= highest.get(place, -1):
-            repeats += 1
-            continue
-        highest[place] = int(offset)
-        name = wire.decode(value, topic)["transaction_id"]
-        assert name not in found, f"{topic}: {name} was accepted twice"
-        found[name] = value
-    return found, repeats
-
-
-def expected(single: SingleThread, topic: str) -> dict[str, bytes]:
-    """Return the records of a stream topic by transaction id, as one thread gave them."""
-    values = [record.value for log in single.logs.get(topic, []) for record in log]
-    return {wire.decode(value, topic)["transaction_id"]: value for value in values}
-
-
 def examples(values: list[bytes]) -> dict[str, bytes]:
     """Return the winning example of each payment."""
     best: dict[str, tuple[Rank, bytes]] = {}
@@ -134,9 +99,3 @@ def outcomes(values: list[bytes]) -> dict[tuple[str, int, str], bytes]:
         outcome = wire.decode(value, "outcomes.terminal.v1")
         found[outcome["transaction_id"], outcome["label_time"], outcome["label"]] = value
     return found
-
-
-def without_source(records: Mapping[Any, bytes]) -> dict[Any, bytes]:
-    """Return records without the place of their input, which differs from log to log."""
-    start = HEADER_BYTES + SOURCE_BYTES
-    return {name: value[:HEADER_BYTES] + value[start:] for name, value in records.items()}

@@ -1,0 +1,60 @@
+"""How far the services have committed, asked of the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+import schemas
+from services.cli.demo.story import ALL_GROUPS
+from shared.settings import Settings
+from shared.stream.clients import log
+
+ANSWER_SECONDS = 5.0
+
+Place = tuple[str, int]
+
+
+class Groups:
+    """The consumer groups of the services; one client for each."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._places = {
+            group: [
+                TopicPartition(settings.topic(topic), partition)
+                for topic in topics
+                for partition in range(schemas.partition_count(topic))
+            ]
+            for group, topics in ALL_GROUPS.items()
+        }
+        quiet = {"enable.auto.commit": False, "logger": log}
+        self._clients = {
+            group: Consumer({**settings.kafka, **quiet, "group.id": f"millrace.{group}"})
+            for group in ALL_GROUPS
+        }
+
+    def ends(self, group: str) -> dict[Place, int]:
+        """Return the ends that the inputs of a group have now."""
+        client = self._clients[group]
+        return {
+            (place.topic, place.partition): client.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[1]
+            for place in self._places[group]
+        }
+
+    def has_reached(self, group: str, ends: Mapping[Place, int]) -> bool:
+        """Tell whether a group has committed all below these offsets; no where no broker answers."""
+        try:
+            found = self._clients[group].committed(self._places[group], ANSWER_SECONDS)
+        except KafkaException:
+            return False
+        return all(
+            each.offset >= ends[each.topic, each.partition]
+            for each in found
+            if ends[each.topic, each.partition]
+        )
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self._clients.values():
+            client.close()

@@ -1,0 +1,101 @@
+"""`make faults`: faults of every kind under load, judged against one thread that took the same records.
+
+The last line of stdout is one JSON object; the exit code is 1 when a bound is missed, and stderr names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench.bounds import Bound, conclude, least, most
+from tests.faults import services
+from tests.faults.world import Size, World, judged, running
+
+RECOVERY_SECONDS = 30.0
+LEAVE_SECONDS = 10.0
+INSIDE_BATCH = 5
+FAULTS: dict[str, tuple[Callable[[World], dict[str, Any]], int]] = {
+    "kills": (services.kills, 20),
+    "stops": (services.stops, 20),
+}
+"""Each fault, and how often it happens in a whole run."""
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    arguments, began = _arguments(), time.monotonic()
+    payments = round(arguments.payments * arguments.share)
+    size = Size(payments, arguments.entities, arguments.rate, arguments.seed)
+    chosen = {fault: max(1, round(FAULTS[fault][1] * arguments.share)) for fault in arguments.only or FAULTS}
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        result, held = run(Path(folder), size, chosen)
+    return conclude({**result, "seconds": round(time.monotonic() - began)}, held)
+
+
+def run(folder: Path, size: Size, chosen: Mapping[str, int]) -> tuple[dict[str, Any], list[Bound]]:
+    """Let faults happen, each so many times; return the result and what must hold in it."""
+    with running(folder, size) as world:
+        for fault, times in chosen.items():
+            for _ in range(times):
+                world.trial(fault, FAULTS[fault][0])
+        verdict = judged(world, folder, size.payments)
+    result = {"seed": size.seed, **verdict, "trials": summed(world.trials)}
+    return result, bounds(verdict, world.trials)
+
+
+def summed(trials: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return how often each fault happened, its slowest recovery, and what else it counts."""
+    found: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        row = found.setdefault(trial["fault"], {"trials": 0, "slowest_recovery_seconds": 0.0})
+        row["trials"] += 1
+        row["slowest_recovery_seconds"] = max(row["slowest_recovery_seconds"], trial["recovery_seconds"])
+        for name in ("kills", "inside_batch"):
+            if name in trial:
+                row[name] = row.get(name, 0) + trial[name]
+    return found
+
+
+def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bound]:
+    """Return what must hold."""
+    found = [
+        most(f"{name}, {reader}", count, 0)
+        for reader in ("reader_during", "reader_after", "facts")
+        for name, count in verdict[reader].items()
+    ]
+    rows = summed(trials)
+    found += [
+        most(f"recovery after {fault}, seconds", row["slowest_recovery_seconds"], RECOVERY_SECONDS)
+        for fault, row in rows.items()
+    ]
+    leaving = [trial["leave_seconds"] for trial in trials if "leave_seconds" in trial]
+    if leaving:
+        found.append(most("leaving after SIGTERM, seconds", max(leaving), LEAVE_SECONDS))
+    if "kills" in rows:
+        inside = min(INSIDE_BATCH, rows["kills"]["trials"])
+        found.append(least("kills inside a batch", rows["kills"]["inside_batch"], inside))
+    return found
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("faults", description=__doc__)
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the repetitions and payments (%(default)s)"
+    )
+    parser.add_argument("--payments", type=int, default=100_000, help="at least so many (%(default)s)")
+    parser.add_argument("--entities", type=int, default=10_000, help="customers and terminals (%(default)s)")
+    parser.add_argument("--rate", type=float, default=150.0, help="payments a second (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="where the stack's files lie meanwhile")
+    parser.add_argument("--only", nargs="+", choices=FAULTS, help="these faults alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
