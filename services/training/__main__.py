@@ -14,12 +14,13 @@ import schemas
 from services.training.dataset import Dataset, Origin
 from services.training.examples import TOPIC
 from services.training.feed import Feed, topic_id
-from services.training.loop import Feeds, Service
+from services.training.loop import Feeds, Rules, Service
 from services.training.online import Learner
 from services.training.order import Merge
 from services.training.reports import Reports
 from shared.features import definitions
 from shared.models import ModelLog
+from shared.policy import GuardsPolicy, PolicyError, RolloutPolicy
 from shared.settings import Settings, SettingsError
 from shared.stream.clients import DependencyError
 from shared.telemetry import Telemetry
@@ -47,7 +48,7 @@ def main() -> int:
             service.step()
         service.stop()
         held.close()
-    except (SettingsError, DependencyError) as error:
+    except (SettingsError, PolicyError, DependencyError) as error:
         sys.stderr.write(f"{error}\n")
         return UNREACHABLE if isinstance(error, DependencyError) else FAILED
     return 0
@@ -73,6 +74,7 @@ def build(settings: Settings, telemetry: Telemetry) -> Service:
         Reports(telemetry, settings),
         Merge(schemas.partition_count(TOPIC), features.label_lag, dataset.reached),
         Learner.of(features, dataset.attachment),
+        Rules(RolloutPolicy.load(), GuardsPolicy.load()),
     )
 
 

@@ -9,7 +9,7 @@ undone or finished at the next start.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -132,15 +132,23 @@ class Dataset:
         A payment whose label counts later is left out.
         """
         names = list(self.state.origin.features)
-        days = [each for each in self.dates() if _midnight(each) + DAY > start and _midnight(each) < end]
-        frames = [_columns(self._file(day)) for day in days]
-        if not frames:
+        rows = self.rows(start, end, known_by)
+        if not rows.height:
             return Examples(pl.DataFrame(), np.empty((0, len(names)), np.float32))
-        rows = pl.concat(frames).filter((pl.col("event_time") >= start) & (pl.col("event_time") < end))
-        if known_by is not None:
-            rows = rows.filter(pl.col("known_at") <= known_by)
         features = np.ascontiguousarray(rows.select(names).to_numpy(), np.float32)
         return Examples(rows.drop(names), features)
+
+    def rows(
+        self, start: int, end: int, known_by: int | None = None, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return rows as `examples` chooses them, of all columns or of some; nothing at all without rows."""
+        days = [each for each in self.dates() if _midnight(each) + DAY > start and _midnight(each) < end]
+        wanted = None if columns is None else [*columns, *(each for each in TIMES if each not in columns)]
+        frames = [_columns(self._file(day), wanted) for day in days]
+        if not frames:
+            return pl.DataFrame()
+        found = pl.concat(frames).filter((pl.col("event_time") >= start) & (pl.col("event_time") < end))
+        return found if known_by is None else found.filter(pl.col("known_at") <= known_by)
 
     def dates(self) -> list[str]:
         """Return the event dates that it holds, in order."""
@@ -178,8 +186,8 @@ def _write(file: Path, rows: pl.DataFrame) -> None:
     rows.with_columns(times).write_parquet(file, compression="zstd")
 
 
-def _columns(file: Path) -> pl.DataFrame:
-    frame = pl.read_parquet(file, hive_partitioning=False)
+def _columns(file: Path, names: list[str] | None = None) -> pl.DataFrame:
+    frame = pl.read_parquet(file, columns=names, hive_partitioning=False)
     return frame.with_columns(pl.col(TIMES).cast(pl.Int64))
 
 

@@ -74,16 +74,17 @@ class Fitting:
             self._seen += 1
             yield json.loads(line)
 
-    def outcome(self) -> Outcome | None:
-        """Return what came of it; None while it runs.
+    def outcome(self, seconds: float) -> Outcome | None:
+        """Return what came of it, waiting at most so long; None while it runs.
 
         Raises
         ------
         RefitFailed
             If it ended in another way than its own.
         """
-        code = self.process.poll()
-        if code is None:
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
             return None
         if code != 0:
             said = (self.out / OUTPUT).read_text(errors="replace")[-TAIL_CHARACTERS:]

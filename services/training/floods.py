@@ -12,6 +12,7 @@ from services.training.split import DAY
 from shared.policy import GuardsPolicy
 
 ORIGIN, TERMINAL = "label_origin", "terminal_id"
+COLUMNS = (TERMINAL, ORIGIN, "label_time", "is_implied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def floods(rows: pl.DataFrame, guards: GuardsPolicy) -> tuple[npt.NDArray[np.boo
     Parameters
     ----------
     rows
-        terminal_id, label_origin, label_time (microseconds), is_implied.
+        With `COLUMNS`, label_time in microseconds.
 
     Examples
     --------

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,21 +14,24 @@ from services.training.dataset import Dataset
 from services.training.feed import Feed
 from services.training.fitting import Before, Fitting
 from services.training.gates.verdict import is_accepted
+from services.training.health import Healths
 from services.training.online import Learner
 from services.training.order import Merge
-from services.training.publish import moved, publication
+from services.training.publish import publication
 from services.training.refit import MANIFEST, MODEL, Outcome
 from services.training.register import is_fresh
 from services.training.reports import Reports
+from services.training.rollout import ACCEPTED, URGENT
 from services.training.rows import example_rows
 from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, due
+from services.training.split import DAY
+from services.training.steering import Steering, believed, newest_floods
 from shared.features import FeatureSet
-from shared.models import Manifest, ModelLog, Move, Standing
+from shared.models import Manifest, ModelLog
+from shared.policy import GuardsPolicy, RolloutPolicy
 from shared.settings import Settings
 from shared.signals import Signal
 
-ACCEPTED, URGENT = "is_accepted", "is_urgent"
-"""Figures of a publication: whether no gate failed; whether an alarm asked for the model."""
 WAIT_SECONDS = 0.2
 MOST_ROWS = 20_000
 """Rows after which they are taken in at once: a few seconds of learning."""
@@ -42,11 +46,18 @@ class Feeds:
     models: ModelLog
 
 
+class Rules(NamedTuple):
+    """What the policy says of moves and of labels."""
+
+    rollout: RolloutPolicy
+    guards: GuardsPolicy
+
+
 @dataclass(slots=True)
 class Service:
     """Everything that it knows follows from the topics; its folder only saves the time of reading them.
 
-    While a model is fitted nothing is taken in or committed: which refit comes next depends on what comes of
+    While a model is fitted nothing is read or committed: which refit comes next depends on what comes of
     this one, and each sees the data set as of its own time, however far ahead the log is. A replay that waits
     for training waits for it.
     """
@@ -58,12 +69,15 @@ class Service:
     reports: Reports
     merge: Merge
     learner: Learner
+    rules: Rules
     past: Past = field(default_factory=Past)
+    healths: Healths = field(default_factory=Healths)
     newest: Manifest | None = None
     """Of the model made as of the latest time."""
     fitting: Fitting | None = None
     clock: Callable[[], float] = time.monotonic
     _flush_due: float = 0.0
+    _turned: int = 0
 
     def start(self) -> None:
         """Hear all that the topics have told of refits before, so that none is made twice."""
@@ -72,14 +86,12 @@ class Service:
         self._look()
 
     def step(self) -> None:
-        """Read what came, take it in when due, start, watch or end a refit."""
+        """Take in what came up to the next midnight or refit, or see how far a refit is."""
         self._hear()
-        self._read()
-        self._take_in()
         if self.fitting is not None:
             self._watch(self.fitting)
-        if self.fitting is None:
-            self.feeds.examples.commit(self.merge.clocks)
+        else:
+            self._take_in()
         self.reports.lag(self.feeds.examples.lag)
 
     def stop(self) -> None:
@@ -90,13 +102,11 @@ class Service:
             feed.close()
 
     def _hear(self) -> None:
-        messages = self.feeds.signals.poll(0.0)
-        self.past = self.past.heard(Signal.from_bytes(each.value() or b"") for each in messages)
+        signals = [Signal.from_bytes(each.value() or b"") for each in self.feeds.signals.poll(0.0)]
+        self.past, self.healths = self.past.heard(signals), self.healths.heard(signals)
 
     def _look(self) -> None:
-        """See which models there are, and move those that wait."""
-        while (move := waiting(self.feeds.models.standing())) is not None:
-            self.feeds.models.append(lambda stands, move=move: moved(stands, move, SERVICE))  # type: ignore[misc]
+        """See which models there are."""
         for version in self.feeds.models.standing().versions.values():
             manifest = msgspec.json.decode(version.published.manifest, type=Manifest)
             self.past = self.past.made(as_of(manifest))
@@ -114,19 +124,51 @@ class Service:
         self.merge.add(rows)
 
     def _take_in(self) -> None:
+        wanted, midnight = self._wanted(), self._midnight
+        stop = midnight if wanted is None else min(midnight, wanted.as_of)
         limit = self.merge.limit(self.feeds.examples.at_end)
-        if limit is None or self.fitting is not None:
+        if limit is None or limit < stop:
+            self._read()
+            self._flush(stop)
             return
-        wanted = self._wanted()
-        until = limit if wanted is None else max(min(limit, wanted.as_of), self._merged)
-        is_due = wanted is not None and limit >= wanted.as_of
-        now = self.clock()
-        if is_due or now >= self._flush_due or self.merge.waiting >= MOST_ROWS:
-            self._commit(until)
-            self._look()
+        self._commit(max(stop, self._merged))
+        self._look()
+        if midnight == stop:
+            self._turn(midnight)
+        if wanted is not None and wanted.as_of == stop:
+            self._start(wanted._replace(as_of=max(stop, self._merged)))
+
+    def _flush(self, stop: int) -> None:
+        limit, now = self.merge.limit(self.feeds.examples.at_end), self.clock()
+        if limit is not None and limit >= stop:
+            return
+        self.feeds.examples.commit(self.merge.clocks)
+        if limit is None:
+            return
+        if now >= self._flush_due or self.merge.waiting >= MOST_ROWS:
+            self._commit(max(limit, self._merged))
             self._flush_due = now + self.settings.training.flush_seconds
-        if wanted is not None and is_due:
-            self._start(wanted._replace(as_of=max(wanted.as_of, self._merged)))
+
+    def _turn(self, midnight: int) -> None:
+        """Tell of label floods and move models, by what counts at a midnight.
+
+        No later row is in the data set then. So a day whose turn was cut short is turned again after a
+        start, and comes to the same.
+        """
+        rollout, guards = self.rules
+        for flood in newest_floods(self.dataset, guards, midnight, self.features.label_lag):
+            self.reports.flood(flood, midnight)
+        rows_of = believed(self.dataset, guards, midnight)
+        steering = Steering(rows_of, self.healths, self.features, rollout, midnight)
+        for record in steering.steer(self.feeds.models):
+            self.reports.moved(record)
+        self._turned = midnight
+
+    @property
+    def _midnight(self) -> int:
+        """The next midnight (UTC) of event time at which models may move."""
+        reached = self._merged or self.merge.first or 0
+        return max(self._turned, reached // DAY * DAY) + DAY
 
     def _wanted(self) -> Due | None:
         """Return the next refit: examples are taken in up to it."""
@@ -152,7 +194,7 @@ class Service:
     def _watch(self, fitting: Fitting) -> None:
         for step in fitting.progress():
             self.reports.step(step)
-        outcome = fitting.outcome()
+        outcome = fitting.outcome(WAIT_SECONDS)
         if outcome is None:
             return
         self.fitting = None
@@ -200,12 +242,3 @@ class Service:
 def as_of(manifest: Manifest) -> int:
     """Return the event time as of which a model was made."""
     return manifest.as_of or manifest.created_at
-
-
-def waiting(stands: Standing) -> Move | None:
-    """Return the move of a version that waits to act: champion where no gate failed."""
-    for version in stands.at("published"):
-        is_accepted = json.loads(version.published.numbers).get(ACCEPTED)
-        if is_accepted is not None:
-            return Move(version.version, "champion" if is_accepted else "rejected", "judged by the gates")
-    return None

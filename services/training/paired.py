@@ -63,6 +63,8 @@ def compared(rows: pl.DataFrame, newer: str, older: str, bounds: Performance, se
     rows
         customer_id, is_fraud, score, model_version, challenger_score, challenger_version.
     """
+    if not rows.height:
+        return Comparison(newer, older, 0, 0)
     pairs = scored_by_both(rows, newer, older)
     frauds = int(pairs["is_fraud"].sum())
     examples = Examples(pairs, np.empty((pairs.height, 0), np.float32))

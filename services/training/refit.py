@@ -21,6 +21,7 @@ from services.training.assess import Fit, champion_of, judged
 from services.training.dataset import Dataset
 from services.training.examples import Examples
 from services.training.failure import TrainingError
+from services.training.floods import floods
 from services.training.publish import manifest_of
 from services.training.quality import Accepted, quality
 from services.training.recipe import Recipe
@@ -29,6 +30,7 @@ from services.training.split import DAY, matured_until
 from services.training.train import newest, trial
 from shared.features import definitions
 from shared.models import Manifest, ModelRecord
+from shared.policy import GuardsPolicy
 from shared.settings import Settings
 
 LOWEST_PRIORITY = 19
@@ -57,7 +59,6 @@ def main() -> int:
     began = time.monotonic()
     try:
         examples = read(arguments.dataset, arguments.as_of)
-        tell("read", rows=len(examples))
         version, reason = fitted(examples, arguments.as_of, arguments.out, settings), ""
     except TrainingError as error:
         version, reason = None, str(error)
@@ -67,7 +68,7 @@ def main() -> int:
 
 
 def read(folder: Path, as_of: int) -> Examples:
-    """Return the examples of the days that a refit looks at, as known at a time.
+    """Return the examples of the days that a refit looks at, as known at a time, without label floods.
 
     Raises
     ------
@@ -77,7 +78,9 @@ def read(folder: Path, as_of: int) -> Examples:
     found = Dataset.read(folder).examples(as_of - READ_DAYS * DAY, as_of, known_by=as_of)
     if not len(found):
         raise TrainingError("the data set holds no example whose label counts yet")
-    return found
+    is_flooded, _ = floods(found.rows, GuardsPolicy.load())
+    tell("read", rows=len(found), flooded=int(is_flooded.sum()))
+    return found.where(~is_flooded)
 
 
 def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str:

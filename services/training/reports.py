@@ -8,19 +8,20 @@ from typing import Any
 
 import msgspec
 
+from services.training.floods import Flood
 from services.training.gates.events import signals
 from services.training.gates.verdict import Verdict
 from services.training.quality import Quality
 from services.training.refit import Outcome
 from services.training.schedule import SERVICE, Due
 from services.training.split import DAY
-from shared.models import Manifest
+from shared.models import Manifest, ModelRecord
 from shared.settings import Settings
 from shared.signals import TOPIC, Severity, Signal
 from shared.stream.clients import DependencyError, producer
 from shared.telemetry import Telemetry
 
-QUALITY = "data-quality"
+QUALITY, FLOOD = "data-quality", "label-flood"
 FLUSH_SECONDS = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +37,7 @@ class Reports:
         self._records = telemetry.counter("records_total", "Records taken.", ("topic", "result"))
         self._lag = telemetry.gauge("lag_records", "Records not yet taken.", ("topic",))
         self._refits = telemetry.counter("refits_total", "Refits by what came of them.", ("result",))
+        self._moves = telemetry.counter("model_moves_total", "Moves of versions by training.", ("status",))
         self._is_fitting = telemetry.gauge("refit_running", "1 while a model is fitted.")
         self._reached = telemetry.gauge("examples_event_time_seconds", "Event time reached.")
 
@@ -92,6 +94,29 @@ class Reports:
         for key, value in signals(verdicts, version, as_of):
             self._sender.produce(self._topic, value, key, partition=0)
         self._flush()
+
+    def moved(self, record: ModelRecord) -> None:
+        """Tell that a version was moved."""
+        self._moves.labels(record.status).inc()
+        about = {"version": record.version, "status": record.status, "reason": record.reason}
+        self._log.info("model moved", extra={**about, **json.loads(record.numbers)})
+
+    def flood(self, flood: Flood, now: int) -> None:
+        """Tell of labels that are not learned from."""
+        self._log.error("label flood", extra={"detail": flood.sentence})
+        self.signal(
+            Signal(
+                FLOOD,
+                now,
+                "alarm",
+                SERVICE,
+                value=float(flood.labels),
+                limit=float(flood.limit),
+                detail=flood.sentence,
+                since=flood.day * DAY,
+                until=(flood.day + 1) * DAY,
+            )
+        )
 
     def signal(self, signal: Signal) -> None:
         """Write a signal and wait until it is durable.

@@ -7,18 +7,42 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from services.training.dataset import Dataset
+from services.training.floods import COLUMNS, Flood, floods
 from services.training.health import Healths
 from services.training.paired import Comparison, compared
 from services.training.rollout import Evidence, moves, pair
 from services.training.split import DAY
 from shared.features import FeatureSet
 from shared.models import ModelLog, ModelRecord, Standing
-from shared.policy import RolloutPolicy
+from shared.policy import GuardsPolicy, RolloutPolicy
 
 WHO = "training"
+COMPARED = ("customer_id", "is_fraud", "score", "model_version", "challenger_score", "challenger_version")
+FLOOD_DAYS = 64
+"""Event days whose labels tell what is usual of an origin: as many as a refit reads."""
 
 RowsOf = Callable[[int, int], pl.DataFrame]
 """Returns the labelled payments with event time in [start, end), microseconds."""
+
+
+def believed(dataset: Dataset, guards: GuardsPolicy, now: int) -> RowsOf:
+    """Return what gives the rows of a data set as known at a time, without those of label floods."""
+
+    def rows_of(start: int, end: int) -> pl.DataFrame:
+        rows = dataset.rows(start, end, now, (*COMPARED, *COLUMNS))
+        return rows.filter(~floods(rows, guards)[0]) if rows.height else rows
+
+    return rows_of
+
+
+def newest_floods(dataset: Dataset, guards: GuardsPolicy, now: int, label_lag: int) -> list[Flood]:
+    """Return the floods of the last day whose labels all count at a time, a midnight."""
+    rows = dataset.rows(now - FLOOD_DAYS * DAY, now, now, COLUMNS)
+    if not rows.height:
+        return []
+    day = (now - label_lag) // DAY - 1
+    return [each for each in floods(rows, guards)[1] if each.day == day]
 
 
 @dataclass(slots=True)
@@ -30,13 +54,14 @@ class Steering:
     features: FeatureSet
     policy: RolloutPolicy
     now: int
-    _compared: dict[tuple[str, str], Comparison] = field(default_factory=dict)
+    _compared: dict[tuple[str, str, int], Comparison] = field(default_factory=dict)
 
     def steer(self, log: ModelLog) -> list[ModelRecord]:
         """Append all moves that are due; return their events.
 
         Killed at any point it goes on where the log ends: each move follows from what stands. Where
-        another writer came first, it is decided again.
+        another writer came first, it is decided again. What was decided up to a later time stands: a data
+        set that is made anew passes over it.
         """
         made = []
         while (record := log.append(self._next)) is not None:
@@ -46,17 +71,19 @@ class Steering:
     def evidence(self, stands: Standing) -> Evidence:
         """Return what is known of the pair that stands."""
         found, beside = pair(stands), stands.challenger
-        if found is None or beside is None:
+        if found is None or beside is None or stands.is_frozen:
             return Evidence()
-        if found not in self._compared:
-            until = self.now - self.features.horizon - self.features.label_lag
-            start = until - self.policy.evidence_days * DAY
-            if stands.is_on_probation and stands.champion is not None:
-                start = max(start, stands.champion.since)
+        until = self.now - self.features.horizon - self.features.label_lag
+        start = until - self.policy.evidence_days * DAY
+        if stands.is_on_probation and stands.champion is not None:
+            start = max(start, stands.champion.since)
+        if (*found, start) not in self._compared:
             rows = self.rows_of(start, max(until, start))
-            self._compared[found] = compared(rows, *found, self.policy.comparison)
-        return Evidence(self._compared[found], self.healths.of(beside.version))
+            self._compared[*found, start] = compared(rows, *found, self.policy.comparison)
+        return Evidence(self._compared[*found, start], self.healths.of(beside.version))
 
     def _next(self, stands: Standing) -> ModelRecord | None:
+        if self.now < stands.event_time:
+            return None
         due = moves(stands, self.evidence(stands), self.policy, self.now)
         return due[0].record(WHO, self.now) if due else None

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-import schemas
-from shared.policy.policy import PolicyError
+from shared.policy.policy import bounds
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Chance = Annotated[float, Meta(gt=0, lt=1)]
@@ -111,8 +110,4 @@ class GatesPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         PolicyError
             If a name is missing or unknown, or a bound cannot be.
         """
-        found = schemas.toml("policy") if content is None else content
-        try:
-            return msgspec.convert(found.get("gates", {}), cls)
-        except msgspec.ValidationError as error:
-            raise PolicyError(f"schemas/policy.toml, [gates]: {error}") from error
+        return bounds("gates", cls, content)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 import schemas
+
+T = TypeVar("T")
 
 TABLES = {"gates", "rollout", "guards"}
 """What else stands in the file; each table has its own reader."""
@@ -18,6 +21,21 @@ TABLES = {"gates", "rollout", "guards"}
 
 class PolicyError(Exception):
     """A policy that cannot be; one sentence that says what to change."""
+
+
+def bounds(table: str, kind: type[T], content: Mapping[str, Any] | None) -> T:
+    """Return the bounds in a table of schemas/policy.toml, or of ``content`` in its place.
+
+    Raises
+    ------
+    PolicyError
+        If a name is missing or unknown, or a bound cannot be.
+    """
+    found = schemas.toml("policy") if content is None else content
+    try:
+        return msgspec.convert(found.get(table, {}), kind)
+    except msgspec.ValidationError as error:
+        raise PolicyError(f"schemas/policy.toml, [{table}]: {error}") from error
 
 
 class Decision(IntEnum):

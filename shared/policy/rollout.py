@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-import schemas
 from shared.policy.gates import Count, Performance, Positive, Share
-from shared.policy.policy import PolicyError
-
-T = TypeVar("T")
+from shared.policy.policy import bounds
 
 
 class Stay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +46,7 @@ class RolloutPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         PolicyError
             If a name is missing or unknown, or a bound cannot be.
         """
-        return _converted("rollout", cls, content)
+        return bounds("rollout", cls, content)
 
 
 class GuardsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,12 +70,4 @@ class GuardsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         PolicyError
             If a name is missing or unknown, or a bound cannot be.
         """
-        return _converted("guards", cls, content)
-
-
-def _converted(table: str, kind: type[T], content: Mapping[str, Any] | None) -> T:
-    found = schemas.toml("policy") if content is None else content
-    try:
-        return msgspec.convert(found.get(table, {}), kind)
-    except msgspec.ValidationError as error:
-        raise PolicyError(f"schemas/policy.toml, [{table}]: {error}") from error
+        return bounds("guards", cls, content)
