@@ -23,6 +23,9 @@ accuracy: setup ## DATA=file: check features and models on the Handbook's data t
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
+drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; about an hour
+	@$(RUN) python -m tests.drift.run
+
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes
 	@$(RUN) python -m tests.bench
 
@@ -58,4 +61,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early faults fuzz helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early drift faults fuzz helm scale-page test check lint format

@@ -1,16 +1,18 @@
-"""The simulated streams: 120 days, of which the model knows 57; on day 75 something changes, or nothing."""
+"""The simulated streams: 120 days; on day 75 something changes, or nothing."""
 
 from __future__ import annotations
 
 from services.replay.changes import Change
+from services.replay.delayed import Delays
 from services.replay.simulator import Simulation
 
 DAYS = 120
 TRAINED_DAY = 58
-"""Payments from this day on are scored: windows of 30 days and the labels before them are full by then."""
+"""In one thread, payments from this day on are scored: windows are full by then."""
 CHANGE_DAY = 75
 CUSTOMERS = 500
 SEEDS = (1, 2, 3)
+DELAYS = Delays(1, 5)
 CHANGES: dict[str, dict[str, Change]] = {
     "control": {},
     "abrupt": {"bursts": Change(CHANGE_DAY, 1.0, 0, 0.0)},
@@ -21,12 +23,12 @@ CHANGES: dict[str, dict[str, Change]] = {
 customers pay twice as often."""
 
 
-def simulation(kind: str, seed: int) -> Simulation:
+def simulation(kind: str, seed: int, days: int = DAYS) -> Simulation:
     """Return a stream of a kind."""
     return Simulation(
         customers=CUSTOMERS,
         terminals=2 * CUSTOMERS,
-        days=DAYS,
+        days=days,
         seed=seed,
         compromised_terminals=0.5,
         compromised_customers=0.6,

@@ -17,28 +17,28 @@ from services.ingest.sketches import IngestSketches
 from services.ingest.stage import IngestStage
 from services.labels.sketches import LabelSketches
 from services.labels.stage import DAY, LabelsStage, Times
-from services.replay.delayed import DelayedLabel, Delays
+from services.replay.delayed import DelayedLabel
 from services.replay.records import LABELS, PAYMENTS, avro_labels, avro_payments
 from services.scoring.reports import Reports
-from services.scoring.stage import ScoringStage
+from services.scoring.stage import Rules, ScoringStage
 from services.training.examples import Examples, decoded, upserted
 from services.training.publish import manifest_of
 from services.training.recipe import Recipe
 from services.training.train import newest
 from shared.features import definitions
 from shared.models import Manifest
+from shared.models.acting import Acting
 from shared.models.loading import Model
-from shared.policy import Policy
 from shared.settings import Settings
 from shared.settings.model import ScoringSettings
 from shared.stream import partitions
 from shared.stream.dead_letters import DeadLetters
 from shared.telemetry import Telemetry
+from tests.drift.kinds import DELAYS
 from tests.faults.single import Record, SingleThread
 
 SKETCH_SECONDS = 3600  # the broker's time is event time here
 PART = DAY // 4  # of event time: well below the label lag, so that no label counts late
-DELAYS = Delays(1, 5)
 
 
 @dataclass
@@ -47,9 +47,9 @@ class OneModel:
 
     champion: Model | None = None
 
-    def current(self) -> tuple[Model | None, None]:
+    def current(self) -> Acting:
         """Return champion and challenger."""
-        return self.champion, None
+        return Acting(self.champion)
 
     def close(self) -> None:
         """Do nothing."""
@@ -78,7 +78,7 @@ class Stream:
                     IngestSketches("ingest-0", SKETCH_SECONDS),
                 ),
                 *(FeaturesStage(features, entity, None) for entity in features.entities),
-                ScoringStage(self.models, Policy.load(), features, settings, Reports(Telemetry("scoring"))),
+                ScoringStage(self.models, Rules.load(), features, settings, Reports(Telemetry("scoring"))),
                 LabelsStage(
                     folder / "labels", times, LabelSketches("labels-0", SKETCH_SECONDS), letters, _ignore
                 ),

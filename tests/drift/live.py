@@ -1,0 +1,112 @@
+"""A simulated stream through the live services on a Kafka of its own, training and monitor among them."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from deploy.local.stack import Stack, folder_settings
+from services.cli.demo.story import await_quiet
+from services.cli.run import SERVICES
+from services.replay.pipeline import GROUPS
+from services.replay.player import Play, Player, Summary
+from services.replay.sender import send_customers
+from services.replay.simulator import Simulation
+from services.training.versions import Versions
+from shared import wire
+from shared.features import definitions
+from shared.models import Model, ModelRecord
+from shared.settings import Settings
+from shared.signals import TOPIC as SIGNALS
+from shared.sketches import DAY
+from shared.stream.clients import read_topic
+from tests.accuracy import served
+from tests.drift.kinds import DELAYS
+
+RUN = tuple(name for name in SERVICES if name != "alerts")
+COMMIT_MS = 50  # a replay waits for commits
+AWAITED = {**GROUPS, "monitor": ("sketches.v1",)}
+COLUMNS = ("transaction_id", "event_time", "customer_id", "score", "model_version", *served.BLOCKS)
+TOLD_DAYS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a stream left in the topics."""
+
+    rows: pl.DataFrame
+    """One a payment by event time: ids, event_time, score, model_version, is_fraud as simulated."""
+    features: npt.NDArray[np.float32]
+    signals: list[dict[str, Any]]
+    events: list[ModelRecord]
+    models: dict[str, Model]
+    """By version, those that were champion."""
+
+    @property
+    def promotions(self) -> list[ModelRecord]:
+        """The events by which a version became champion."""
+        return [each for each in self.events if each.status == "champion"]
+
+
+def observed(simulation: Simulation) -> Observed:
+    """Play a stream at full speed, labels following, and return what the services made of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = folder_settings(Path(folder))
+        stream = settings.stream.model_copy(update={"commit_ms": COMMIT_MS})
+        settings = settings.model_copy(update={"stream": stream})
+        with Stack(Path(folder), RUN, settings) as stack:
+            send_customers(stack.settings, simulation.population().to_dicts())
+            play = Play(delays=DELAYS, is_training_awaited=True)
+            Player(stack.settings, play, _teller(simulation)).run(simulation)
+            await_quiet(stack.settings, AWAITED)
+            return _read(stack.settings, simulation)
+
+
+def _read(settings: Settings, simulation: Simulation) -> Observed:
+    frames = [
+        wire.decode_columns(values, COLUMNS).select(
+            "transaction_id",
+            pl.col("event_time").cast(pl.Int64),
+            "customer_id",
+            "score",
+            "model_version",
+            features=pl.concat_list(served.BLOCKS),
+        )
+        for values in served.accepted(settings, "scores.v1")
+    ]
+    known = pl.concat(simulation.frames()).select("transaction_id", is_fraud=pl.col("label") == "fraud")
+    scored = pl.concat(frames)
+    rows = scored.join(known, on="transaction_id").sort("event_time", "transaction_id")
+    if rows.height != known.height:
+        raise AssertionError(f"{rows.height} of {known.height} payments were scored")
+    versions = Versions.read(settings)
+    events = versions.history()
+    champions = {each.version for each in events if each.status == "champion"}
+    return Observed(
+        rows.drop("features"),
+        wire.feature_matrix(rows, "features"),
+        [wire.decode(each.value() or b"", SIGNALS) for each in read_topic(settings, SIGNALS)],
+        events,
+        {version: versions.load(version, definitions()) for version in champions},
+    )
+
+
+def _teller(simulation: Simulation) -> Callable[[Summary], None]:
+    told = 0
+
+    def tell(summary: Summary) -> None:
+        nonlocal told
+        day = ((summary.event_time or simulation.start) - simulation.start) // DAY
+        if day // TOLD_DAYS > told:
+            told = day // TOLD_DAYS
+            print(f"drift: day {day} after {summary.seconds:.0f} s", file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,84 @@
+"""`make drift`: simulated streams in which fraud or behaviour changes, or nothing does.
+
+Each goes through the live services on a Kafka of its own, with training and monitor left to themselves.
+With `--one-thread` the detectors alone are judged: the same stages without Kafka, one model by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from services.cli.output import table
+from shared.sketches import DAY
+from shared.stream.clients import DependencyError
+from tests.drift import detect, live, recovery, verdict
+from tests.drift.kinds import CHANGES, DAYS, SEEDS, TRAINED_DAY, simulation
+
+Row = dict[str, Any]
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    arguments = _arguments()
+    began, rows, missed = time.monotonic(), [], []
+    judge = one_thread if arguments.one_thread else through_services
+    for kind in arguments.kinds:
+        for seed in arguments.seeds:
+            row, sentences = _judged(judge, kind, seed, arguments.days)
+            rows.append(row)
+            missed += sentences
+            print(f"drift: {json.dumps(row)}", file=sys.stderr, flush=True)
+    print(table(verdict.summary(rows)), file=sys.stderr)
+    for sentence in missed:
+        print(f"drift: {sentence}", file=sys.stderr)
+    seconds = round(time.monotonic() - began, 1)
+    print(json.dumps({"streams": rows, "missed": missed, "seconds": seconds, "is_ok": not missed}))
+    return 1 if missed else 0
+
+
+def through_services(kind: str, seed: int, days: int) -> tuple[Row, list[str]]:
+    """Return what a stream through the live services showed, and a sentence for each bound that it misses."""
+    source = simulation(kind, seed, days)
+    found = live.observed(source)
+    if not found.promotions:
+        return _empty(kind, seed), [f"{kind} {seed}: no model came to act"]
+    watched = (found.promotions[0].event_time - source.start) / DAY
+    row, missed = verdict.row(kind, seed, found.signals, (watched, days))
+    recovered, late = recovery.recovery(kind, seed, found, source.start, days)
+    promoted, lowered = recovery.promotions(kind, seed, found, source.start + days * DAY)
+    return {**row, **recovered, "promotions": promoted}, [*missed, *late, *lowered]
+
+
+def one_thread(kind: str, seed: int, days: int) -> tuple[Row, list[str]]:
+    """Return what the detectors alone showed of a stream, and a sentence for each bound that they miss."""
+    return verdict.row(kind, seed, detect.signals(simulation(kind, seed, days)), (TRAINED_DAY, days))
+
+
+def _judged(judge: Any, kind: str, seed: int, days: int) -> tuple[Row, list[str]]:
+    began = time.monotonic()
+    try:
+        row, missed = judge(kind, seed, days)
+    except (AssertionError, DependencyError) as error:
+        row, missed = _empty(kind, seed), [f"{kind} {seed}: {error}"]
+    return {**row, "seconds": round(time.monotonic() - began, 1)}, missed
+
+
+def _empty(kind: str, seed: int) -> Row:
+    return {"kind": kind, "seed": seed, "detectors": {}}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("drift", description=__doc__)
+    parser.add_argument("--kinds", nargs="+", choices=tuple(CHANGES), default=tuple(CHANGES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--days", type=int, default=DAYS, help="length of a stream (%(default)s)")
+    parser.add_argument("--one-thread", action="store_true", help="the detectors alone, without Kafka")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
