@@ -1,9 +1,10 @@
-"""`millrace status`: services, their health, how far behind their groups are, and raised alarms."""
+"""`millrace status`: services, their health and lag, raised alarms and newest signals."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from services.cli.output import add_output, emit
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
     from shared.settings import Settings
+    from shared.signals import Signal
 
 ANSWER_SECONDS = 10.0
 FAILED = 1
@@ -37,35 +39,50 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     there = found.settings(settings) if found else settings
     client = admin(there)
     services = _services(found.services) if found else [{"service": name} for name in SERVICES]
-    said = {"monitor": "; ".join(alarms(there))}
+    signals = heard(there)
+    raised, said = {"monitor": "; ".join(alarms(signals))}, newest(signals)
     rows = [{**each, "lag": lag(client, each["service"])} for each in services]
-    emit(arguments, [{**row, "alarms": said.get(row["service"], "")} for row in rows])
+    emit(arguments, [{**row, **_told(row["service"], raised, said)} for row in rows])
     return FAILED if found and any(each["health"] != "ready" for each in services) else 0
 
 
-def alarms(settings: Settings) -> list[str]:
-    """Return the alarms that the monitor has raised and not cleared, each with its day of event time."""
-    from services.cli.tail import iso
-    from services.monitor.findings import SERVICE
-    from services.monitor.monitor import ALARMS
-    from shared import wire
-    from shared.signals import TOPIC
+def heard(settings: Settings) -> list[Signal]:
+    """Return all signals on the monitoring topic; none where the broker is without our topics."""
+    from shared.signals import TOPIC, Signal
     from shared.stream.clients import DependencyError, read_topic
 
-    raised: dict[str, str] = {}
     try:
-        messages = list(read_topic(settings, TOPIC))
+        return [Signal.from_bytes(each.value() or b"") for each in read_topic(settings, TOPIC)]
     except DependencyError:
-        return []  # a broker without our topics
-    for message in messages:
-        said = wire.decode(message.value() or b"", TOPIC)
-        if said["service"] != SERVICE:
+        return []
+
+
+def alarms(signals: Iterable[Signal]) -> list[str]:
+    """Return the alarms that the monitor has raised and not cleared, each with its day of event time."""
+    from services.monitor.findings import SERVICE
+    from services.monitor.monitor import ALARMS
+
+    raised: dict[str, str] = {}
+    for each in signals:
+        if each.service != SERVICE:
             continue
-        if said["signal"] in ALARMS and said["severity"] == ALARMS[said["signal"]]:
-            raised[said["signal"]] = f"{said['signal']} since {iso(said['event_time'])[:10]}"
+        if ALARMS.get(each.signal) == each.severity:
+            raised[each.signal] = f"{each.signal} since {_day(each.event_time)}"
         else:
-            raised.pop(said["signal"], None)  # it is said to be cleared under the same name
+            raised.pop(each.signal, None)  # it is said to be cleared under the same name
     return list(raised.values())
+
+
+def newest(signals: Iterable[Signal]) -> dict[str, str]:
+    """Return the newest signal of each service that is more than a measurement, with its day."""
+    said = {each.service: each for each in signals if each.severity != "info"}
+    return {service: f"{each.signal} on {_day(each.event_time)}" for service, each in said.items()}
+
+
+def _day(microseconds: int) -> str:
+    from services.cli.tail import iso
+
+    return iso(microseconds)[:10]
 
 
 def lag(client: AdminClient, service: str) -> int | None:
@@ -101,6 +118,10 @@ def _services(known: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
         }
         for each in known
     ]
+
+
+def _told(service: str, raised: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    return {"alarms": raised.get(service, ""), "newest": said.get(service, "")}
 
 
 def _service(name: str) -> str:

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from services.cli.main import NOUNS, main
+from services.cli.status import alarms, newest
 from shared.settings import Settings, SettingsError
+from shared.signals import Signal
 from shared.telemetry import Telemetry
 
 SLOW = ("numpy", "polars", "pydantic", "confluent_kafka", "redis", "sklearn", "river", "duckdb", "rich")
 HELPS = f"""
 import contextlib, io, sys
 from services.cli.main import NOUNS, main
+from services.cli.status import alarms, newest
 for noun in [None, *NOUNS]:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         main([noun, "--help"] if noun else ["--help"])
@@ -59,3 +62,19 @@ def test_a_service_that_cannot_listen_says_which_settings_to_change() -> None:
         settings = Settings(http_port=taken.getsockname()[1])
         with pytest.raises(SettingsError, match="set http_host or http_port"):
             Telemetry.start("a service", settings)
+
+
+def test_status_tells_alarms_until_they_are_cleared_and_each_services_newest_warning() -> None:
+    day = 86_400_000_000
+    said = [
+        Signal("input-drift", 1 * day, "alarm", "monitor", detail="raised: psi.amount"),
+        Signal("missed-frauds", 2 * day, "alarm", "monitor"),
+        Signal("refit-refused", 2 * day, "warning", "training"),
+        Signal("psi.amount", 3 * day, "info", "monitor"),
+        Signal("missed-frauds", 4 * day, "info", "monitor", detail="cleared: 2 days without a cause"),
+    ]
+    assert alarms(said) == ["input-drift since 1970-01-02"]
+    assert newest(said) == {
+        "monitor": "missed-frauds on 1970-01-03",
+        "training": "refit-refused on 1970-01-03",
+    }
