@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import shared.models.bins
 import shared.models.predictors
 from services.training import exported
 from services.training.card.parts import environment
@@ -48,9 +49,9 @@ def export(package: bytes, folder: Path) -> list[str]:
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
     files = _files(package)
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return sorted(files)
 
@@ -66,5 +67,8 @@ def _files(package: bytes) -> dict[str, bytes]:
         "Dockerfile": DOCKERFILE,
         "README.md": about,
     }
+    if manifest.kind == "river":  # its pickle names this module
+        texts |= {"shared/__init__.py": "", "shared/models/__init__.py": ""}
+        texts["shared/models/bins.py"] = Path(shared.models.bins.__file__).read_text()
     own = {MANIFEST: manifest.to_bytes(), MODEL: model, "model.zip": package}
     return {**unpack_parts(package), **own, **{name: text.encode() for name, text in texts.items()}}

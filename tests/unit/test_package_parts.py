@@ -15,7 +15,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from river import compose, linear_model
 
+import shared
 from services.training.card.facts import Card, Facts, facts_of, reliability
 from services.training.card.importances import permutation_importances, shapley_values
 from services.training.card.pages import html, markdown
@@ -36,12 +38,14 @@ from shared.models import (
     Model,
     ModelRefused,
     Refusal,
+    River,
     listing,
     load,
     pack,
     unpack,
     unpack_parts,
 )
+from shared.models.bins import Bins
 from tests.unit.gate_cases import POLICY, attributes, trial
 from tests.unit.model_packages import (
     NAMES,
@@ -181,9 +185,27 @@ def test_two_versions_differ_in_what_was_changed(parts: dict[str, bytes]) -> Non
     assert found == {"rows": (3000, 5), "gate.cost": ("pass", "fail")}
 
 
+ALONE = """
+import runpy, sys
+sys.path = [sys.argv[1], *(each for each in sys.path if each not in ("", sys.argv[2]))]
+sys.argv = ["score.py", sys.argv[3]]
+runpy.run_path(sys.path[0] + "/score.py", run_name="__main__")
+"""
+"""Runs the exported program where Millrace is not installed."""
+
+
+def binned() -> bytes:
+    """Return a pipeline of the kind that learns online."""
+    model = compose.Pipeline(Bins({name: [-0.5, 0.5] for name in NAMES}), linear_model.LogisticRegression())
+    for row in rows(300).tolist():
+        model.learn_one({n: v for n, v in zip(NAMES, row, strict=True) if v == v}, row[0] > 0.5)
+    return River(model, NAMES).to_bytes()
+
+
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_an_exported_folder_scores_a_csv_as_the_service_does_bit_for_bit(kind: Kind, tmp_path: Path) -> None:
-    of = Blend([trees(), linear()]).to_bytes() if kind == "blend" else content(kind)
+    made = {"blend": Blend([trees(), linear()]).to_bytes(), "river": binned()}
+    of = made[kind] if kind in made else content(kind)
     package = pack(manifest(kind), of)
     model = load(package, record(package), TRUSTED, Definitions())
     matrix = rows(300, seed=5)
@@ -193,8 +215,9 @@ def test_an_exported_folder_scores_a_csv_as_the_service_does_bit_for_bit(kind: K
         writer.writerow(["id", *NAMES])
         for number, row in enumerate(matrix.tolist()):
             writer.writerow([number, *("" if value != value else repr(value) for value in row)])
+    root = str(Path(shared.__file__).parents[1])
     ended = subprocess.run(
-        [sys.executable, "-E", str(tmp_path / "model" / "score.py"), str(tmp_path / "features.csv")],
+        [sys.executable, "-c", ALONE, str(tmp_path / "model"), root, str(tmp_path / "features.csv")],
         capture_output=True,
         text=True,
         check=True,
