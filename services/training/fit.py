@@ -12,8 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from services.training.online import pipeline
 from services.training.recipe import Family
-from shared.models import Blend, Kind, Linear, Trees
+from shared.features import definitions
+from shared.models import Blend, Kind, Linear, River, Trees
 
 Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -37,7 +39,7 @@ class Fitted:
     """A fitted predictor and its kind."""
 
     kind: Kind
-    predictor: Trees | Linear | Blend
+    predictor: Trees | Linear | Blend | River
 
 
 def boosted(features: Features, is_fraud: Labels, seed: int) -> Fitted:
@@ -83,11 +85,22 @@ def blend(features: Features, is_fraud: Labels, seed: int) -> Fitted:
     return Fitted("blend", Blend([each.predictor for each in members if isinstance(each.predictor, Trees)]))
 
 
+def online(features: Features, is_fraud: Labels, seed: int) -> Fitted:
+    """Return the pipeline of the online learner, which took each row once in the order given."""
+    known = definitions()
+    model = pipeline(known)
+    for row, is_one in zip(features.tolist(), is_fraud.tolist(), strict=True):
+        defined = {name: value for name, value in zip(known.names, row, strict=True) if value == value}
+        model.learn_one(defined, is_one)
+    return Fitted("river", River(model, known.names))
+
+
 FITS: dict[Family, Callable[[Features, Labels, int], Fitted]] = {
     "boosted": boosted,
     "forest": forest,
     "logistic": logistic,
     "blend": blend,
+    "river": online,
 }
 
 

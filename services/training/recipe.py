@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Family = Literal["boosted", "forest", "logistic", "blend"]
+Family = Literal["boosted", "forest", "logistic", "blend", "river"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 

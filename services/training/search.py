@@ -24,6 +24,7 @@ ALTERNATIVES = (
     Recipe(days=14),
     Recipe("blend", days=42),
     Recipe("logistic", sample=0.2),
+    Recipe("river", sample=1.0),
 )
 """In the order in which they are tried: the likeliest first."""
 

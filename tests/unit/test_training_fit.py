@@ -14,13 +14,16 @@ from sklearn.preprocessing import StandardScaler
 
 from services.training.failure import TrainingError
 from services.training.fit import FITS, logistic
+from services.training.online import pipeline
 from services.training.recipe import FAMILIES, Family, Recipe
 from services.training.split import DAY
 from services.training.train import is_sampled, newest, trained, tried
+from shared.features import definitions
 from shared.models import Trees
 from tests.unit.training_examples import made
 
 EXAMPLES = made(days=40)
+WIDE = made(days=40, width=len(definitions().names))  # the online pipeline knows its features by name
 
 
 def with_gaps(features: np.ndarray) -> np.ndarray:
@@ -45,13 +48,13 @@ def test_trees_give_the_probabilities_of_scikit_learn_where_features_are_undefin
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_feature_that_was_never_defined_says_nothing(family: Family) -> None:
-    features = EXAMPLES.features.copy()
+    features = WIDE.features.copy()
     features[:, 2] = np.nan
-    found = FITS[family](features, EXAMPLES.is_fraud, 0).predictor
+    found = FITS[family](features, WIDE.is_fraud, 0).predictor
     scores = found(features)
     features[:, 2] = 1e6
     assert np.isfinite(scores).all()
-    if family != "logistic":  # which fills it by a constant of its own
+    if family not in ("logistic", "river"):  # which have a weight for it where it is, or is not, defined
         np.testing.assert_array_equal(found(features), scores)
 
 
@@ -61,6 +64,17 @@ def test_the_logistic_regression_is_that_of_scikit_learn_on_standardised_feature
     expected = pipeline.predict_proba(EXAMPLES.features.astype(np.float64))[:, 1]
     found = logistic(EXAMPLES.features, EXAMPLES.is_fraud, seed=0).predictor(EXAMPLES.features)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_the_online_pipeline_takes_each_row_once_and_in_order() -> None:
+    names, model = definitions().names, pipeline(definitions())
+    for row, is_fraud in zip(with_gaps(WIDE.features).tolist(), WIDE.is_fraud.tolist(), strict=True):
+        model.learn_one({n: v for n, v in zip(names, row, strict=True) if v == v}, is_fraud)
+    found = FITS["river"](with_gaps(WIDE.features), WIDE.is_fraud, 0).predictor
+    due = [
+        model.predict_proba_one(dict(zip(names, row, strict=True)))[True] for row in WIDE.features.tolist()
+    ]
+    assert found(WIDE.features).tolist() == due
 
 
 def test_a_sampled_model_gives_probabilities_as_of_all_payments() -> None:
@@ -85,8 +99,10 @@ def test_the_whole_is_kept_at_a_share_of_one() -> None:
     assert is_sampled(EXAMPLES, 1.0).all()
 
 
-def test_the_same_rows_give_the_same_model_bytes() -> None:
-    first, second = trained(EXAMPLES, Recipe()), trained(made(days=40), Recipe())
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_rows_give_the_same_model_bytes(family: Family) -> None:
+    again = made(days=40, width=len(definitions().names))
+    first, second = trained(WIDE, Recipe(family)), trained(again, Recipe(family))
     assert first.training_set == second.training_set
     assert first.fitted.predictor.to_bytes() == second.fitted.predictor.to_bytes()
 

@@ -15,6 +15,7 @@ from services.training.publish import manifest_of, store
 from services.training.recipe import FAMILIES, Family, Recipe
 from services.training.train import trained
 from services.training.versions import Versions
+from shared.features import definitions
 from shared.models import (
     ModelRecord,
     ModelRefused,
@@ -33,6 +34,8 @@ from tests.unit.model_packages import Numbering, moved, record
 from tests.unit.training_examples import made
 
 EXAMPLES = made(days=10)
+SERVED = definitions()
+WIDE = made(days=10, width=len(SERVED.names))
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,10 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(model_url=str(tmp_path / "models"), keys_folder=tmp_path / "keys")
 
 
-def published(settings: Settings, family: Family = "logistic") -> ModelRecord:
-    model = trained(EXAMPLES, Recipe(family))
-    manifest = manifest_of(model, Recipe(family), {"auc_roc": 0.9}, Definitions())  # type: ignore[arg-type]
+def published(settings: Settings, family: Family = "logistic", is_wide: bool = False) -> ModelRecord:
+    model = trained(WIDE if is_wide else EXAMPLES, Recipe(family))
+    of = SERVED if is_wide else Definitions()
+    manifest = manifest_of(model, Recipe(family), {"auc_roc": 0.9}, of)  # type: ignore[arg-type]
     package = pack(manifest, model.fitted.predictor.to_bytes())
     signature, signer = sign(package, signing_key(settings))
     path = f"{manifest.version}/model.zip"
@@ -72,10 +76,10 @@ def published(settings: Settings, family: Family = "logistic") -> ModelRecord:
 def test_a_stored_model_loads_and_scores_as_it_did_when_it_was_fitted(
     settings: Settings, family: Family
 ) -> None:
-    of = published(settings, family)
-    model = load(fetch(of, settings), of, trusted_keys(settings), Definitions())
-    expected = trained(EXAMPLES, Recipe(family))
-    np.testing.assert_array_equal(model.predict(EXAMPLES.features), expected.predict(EXAMPLES.features))
+    of = published(settings, family, is_wide=True)
+    model = load(fetch(of, settings), of, trusted_keys(settings), SERVED)
+    expected = trained(WIDE, Recipe(family))
+    np.testing.assert_array_equal(model.predict(WIDE.features), expected.predict(WIDE.features))
     np.testing.assert_array_equal(model.medians, expected.medians.astype(np.float32))
     assert model.manifest.training_set == expected.training_set
     assert set(model.manifest.libraries) == {"numpy", "scikit-learn", "treelite", "river"}

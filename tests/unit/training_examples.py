@@ -11,13 +11,15 @@ from services.training.split import DAY
 WIDTH = 3
 
 
-def made(days: int = 30, daily: int = 60, seed: int = 0, implied_until: int | None = None) -> Examples:
+def made(
+    days: int = 30, daily: int = 60, seed: int = 0, implied_until: int | None = None, width: int = WIDTH
+) -> Examples:
     """Payments at even times; one in twelve is a fraud."""
     generator = np.random.default_rng(seed)
     count = days * daily
     times = np.arange(count) * DAY // daily
     is_fraud = generator.random(count) < 1 / 12
-    features = generator.normal(size=(count, WIDTH)).astype(np.float32)
+    features = generator.normal(size=(count, width)).astype(np.float32)
     features[:, 0] += 3 * is_fraud
     features[:, 1] += is_fraud
     known = days * DAY if implied_until is None else implied_until
@@ -26,6 +28,7 @@ def made(days: int = 30, daily: int = 60, seed: int = 0, implied_until: int | No
             "transaction_id": [f"p{number:06d}" for number in range(count)],
             "event_time": times,
             "customer_id": [f"c{number}" for number in generator.integers(0, 400, count)],
+            "terminal_id": [f"t{number % 50}" for number in range(count)],
             "amount_base": generator.integers(100, 30_000, count),
             "channel": ["unknown"] * count,
             "score": [None] * count,
