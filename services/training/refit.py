@@ -91,14 +91,25 @@ def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str
     TrainingError
         If no model can come of these examples.
     """
-    features, end = definitions(), matured_until(examples)
+    end = matured_until(examples)
     check(examples.within(end - Recipe().days * DAY, end), as_of, out)
     recipe = searched(examples, settings.training.search_seconds, time.monotonic, tell_trial)
+    return made(examples, recipe, as_of, out, settings)
+
+
+def made(examples: Examples, recipe: Recipe, as_of: int, out: Path, settings: Settings) -> str:
+    """Fit by a recipe, judge, and leave verdicts, manifest and model in a folder; return the version.
+
+    Raises
+    ------
+    TrainingError
+        If no model can come of these examples.
+    """
     tried = trial(examples, recipe)
     tell("tried", **tried.metrics)
     trained = newest(examples, recipe)
     tell("fitted", rows=trained.rows, frauds=trained.frauds)
-    manifest = manifest_of(trained, recipe, tried.metrics, features, as_of)
+    manifest = manifest_of(trained, recipe, tried.metrics, definitions(), as_of)
     judge(Fit(manifest, trained, tried, recipe), examples, out, settings)
     (out / MODEL).write_bytes(trained.fitted.predictor.to_bytes())
     (out / MANIFEST).write_bytes(manifest.to_bytes())
