@@ -36,6 +36,7 @@ def trial(count: int = 8000, seed: int = 0, customers: int = 500) -> Trial:
             "transaction_id": [token(f"t{number}") for number in range(count)],
             "event_time": times,
             "customer_id": [token(f"c{number}") for number in customer.tolist()],
+            "terminal_id": [token(f"m{number % 97}") for number in range(count)],
             "amount_base": draw.integers(100, 30_000, count),
             "channel": ["online" if number % 2 else "in_store" for number in customer.tolist()],
             "is_fraud": is_fraud,

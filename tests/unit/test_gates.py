@@ -200,12 +200,18 @@ def test_an_identifier_or_attribute_under_an_innocent_name_is_found_by_its_value
     assert "tells gender" in private(with_feature(gender * 1.0))
 
 
-def test_ids_in_the_package_keys_in_it_and_raw_ids_in_the_data_set_are_found() -> None:
-    customer = TRIAL.examples.rows["customer_id"][0]
-    assert "holds a customer_id" in private(content=b"..." + customer.encode() + b"...")
-    assert "private key" in private(content=b"-----BEGIN PRIVATE KEY-----")
-    raw = TRIAL.examples.rows.with_columns(customer_id=pl.lit("c17"))
+@pytest.mark.parametrize("column", ["transaction_id", "customer_id", "terminal_id"])
+def test_ids_in_the_package_and_raw_ids_in_the_data_set_are_found(column: str) -> None:
+    last = TRIAL.examples.rows[column][-1].encode()
+    for content in (b"..." + last + b"...", b"0a" + last + b"ff", last):  # within more hex digits too
+        assert f"holds a {column}" in private(content=content)
+    assert private(content=last[:-1]).startswith("No identifier")
+    raw = TRIAL.examples.rows.with_columns(pl.lit("c17").alias(column))
     assert "no keyed token" in private(replace(TRIAL, examples=Examples(raw, TRIAL.examples.features)))
+
+
+def test_a_private_key_in_the_package_is_found() -> None:
+    assert "private key" in private(content=b"-----BEGIN PRIVATE KEY-----")
 
 
 def model(of: Linear | None = None) -> Model:

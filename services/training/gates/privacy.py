@@ -11,15 +11,14 @@ import polars as pl
 from services.training.gates.evidence import Features, Trial
 from services.training.gates.groups import CUSTOMER_ATTRIBUTES, UNKNOWN
 from services.training.gates.verdict import Verdict
+from services.training.rows import IDS
 from shared.policy.gates import Privacy
 
 GATE = "privacy"
-IDS = ("transaction_id", "customer_id")
-LONG_ID = 8  # bytes: a shorter id may stand in a model by chance
-SEARCHED_IDS = 2000
 LEAST_CUSTOMERS = 50
 PURITY = 0.99
 TOKEN = "^[0-9a-f]{32}$"  # as the data set makes them: keyed, 128 bits
+TOKEN_BYTES, TOKENS = 32, re.compile(rb"[0-9a-f]{32,}")
 SECRETS = (b"PRIVATE KEY-----",)
 
 
@@ -115,10 +114,16 @@ def _raw(trial: Trial) -> Iterable[str]:
 def _inside(content: bytes, trial: Trial) -> Iterable[str]:
     if any(secret in content for secret in SECRETS):
         yield "The package holds a private key."
+    written = _written(content)
     for column in IDS:
-        ids = trial.examples.rows[column].unique(maintain_order=True).head(SEARCHED_IDS)
-        if any(len(each) >= LONG_ID and each.encode() in content for each in ids.to_list()):
+        if not written.isdisjoint(each.encode() for each in trial.examples.rows[column].unique()):
             yield f"The package holds a {column}."
+
+
+def _written(content: bytes) -> set[bytes]:
+    """Return all that looks like a token in a package's bytes."""
+    found = (match.group() for match in TOKENS.finditer(content))
+    return {run[at : at + TOKEN_BYTES] for run in found for at in range(len(run) - TOKEN_BYTES + 1)}
 
 
 def _column(features: Features, place: int) -> pl.Series:
