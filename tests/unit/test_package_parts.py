@@ -157,6 +157,7 @@ def test_the_card_holds_verdicts_groups_and_plots_and_needs_nothing_from_outside
         assert manifest().version in form
         assert "cost" in form
         assert "age_band" in form
+        assert "3000, of them 300 frauds" in form
         for section in sections(card):
             assert section.heading in form
     assert page.count("<svg") >= 4

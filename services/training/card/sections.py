@@ -31,6 +31,7 @@ def sections(card: Card) -> Iterator[Section]:
     yield Section("Model", table=_about(card))
     yield Section("Intended use", words.INTENDED_USE)
     yield Section("Limits", words.LIMITS)
+    yield Section("Data", words.DATA, _data(card))
     tried = f"Tried on payments from {_day(facts.first)} to {_day(facts.last)}, later than its training days."
     yield Section(
         "Results", [tried], _rows(("metric", "value"), facts.trial), [_precision(card), _calibration(card)]
@@ -55,12 +56,26 @@ def _about(card: Card) -> list[Sequence[str]]:
         {
             "version": manifest.version,
             "kind": f"{manifest.family} ({manifest.kind})",
+            "features": f"{len(manifest.features)} of version {manifest.features_version}",
+            "author": manifest.author,
+        },
+    )
+
+
+def _data(card: Card) -> list[Sequence[str]]:
+    manifest, trial = card.manifest, card.facts.trial
+    undefined = {name: counts[-1] / max(sum(counts), 1) for name, counts in manifest.histograms.items()}
+    sparsest = max(undefined, key=lambda name: undefined[name])
+    return _rows(
+        ("what", "value"),
+        {
             "newest training payment": _day(manifest.created_at),
             "training payments": f"{manifest.rows}, of them {manifest.frauds} frauds",
             "genuine payments kept": f"{manifest.genuine_rate:.1%}, the prior corrected by it",
+            "payments of the training days": str(sum(manifest.histograms[sparsest])),
+            "feature that is undefined most often": f"{sparsest}, in {undefined[sparsest]:.1%} of them",
+            "tried payments": f"{trial['test_rows']:.0f}, of them {trial['test_frauds']:.0f} frauds",
             "training set (SHA-256)": manifest.training_set,
-            "features": f"{len(manifest.features)} of version {manifest.features_version}",
-            "author": manifest.author,
         },
     )
 

@@ -7,6 +7,11 @@ INTENDED_USE = (
     "approve, review or decline.",
     "Scores rank payments for people who investigate: a flagged payment has an alert with the reasons.",
 )
+DATA = (
+    "Payments scored by the stream, with the features that were served then. A payment is a fraud by an "
+    "explicit label, and genuine by one or where none came within the horizon; only days whose labels are "
+    "all known are used. Frauds are all kept, genuine payments by a hash of their id.",
+)
 LIMITS = (
     "It knows payments like those it was trained on. Changes of behaviour or of fraud are watched by the "
     "monitor and met by a new model, not by this one.",
