@@ -10,6 +10,8 @@ from services.cli.output import add_output, emit
 from services.training.recipe import FAMILIES, Recipe
 
 if TYPE_CHECKING:
+    from services.training.assess import Fit, Judged
+    from services.training.examples import Examples
     from shared.settings import Settings
 
 STATUSES = ("published", "shadow", "champion")
@@ -63,21 +65,38 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _trained(recipe: Recipe, status: str, settings: Settings) -> dict[str, object]:
+    from services.training.assess import Fit
     from services.training.examples import read_examples
     from services.training.publish import check_topic, manifest_of, publish
-    from services.training.train import newest, tried
+    from services.training.rows import without_ids
+    from services.training.train import newest, trial
     from shared.features import definitions
 
     check_topic(settings)  # before the minutes of a fit
-    examples = read_examples(settings, definitions(), _progress)
+    examples = without_ids(read_examples(settings, definitions(), _progress), settings.secret("dataset"))
     print(f"fitting {recipe.family} on {recipe.days} days of {len(examples)} payments", file=sys.stderr)
-    tested = tried(examples, recipe)
-    trained = newest(examples, recipe)
-    manifest = manifest_of(trained, recipe, tested, definitions())
-    record = publish(manifest, trained.fitted.predictor.to_bytes(), status, settings)  # type: ignore[arg-type]
-    about = {"version": record.version, "status": status, "family": manifest.family}
+    tested, trained = trial(examples, recipe), newest(examples, recipe)
+    manifest = manifest_of(trained, recipe, tested.metrics, definitions())
+    found = _judged(Fit(manifest, trained, tested, recipe), examples, settings)
+    failed = ", ".join(each.gate for each in found.verdicts if each.outcome == "fail")
+    model = trained.fitted.predictor.to_bytes()
+    record = publish(manifest, model, status, settings, found.parts)  # type: ignore[arg-type]
+    about = {"version": record.version, "status": status, "family": manifest.family, "gates_failed": failed}
     size = {"rows": manifest.rows, "frauds": manifest.frauds}
     return {**about, **size, **manifest.metrics, "package": record.package, "signer": record.signer}
+
+
+def _judged(fit: Fit, examples: Examples, settings: Settings) -> Judged:
+    from services.training.assess import champion_of, judged
+    from services.training.versions import Versions
+    from shared.features import definitions
+
+    acting = Versions.read(settings).standing.champion
+    champion = champion_of(acting.published, settings, definitions()) if acting else None
+    found = judged(fit, examples, champion, settings, definitions())
+    for each in found.verdicts:
+        print(f"gate {each.gate}: {each.outcome}: {each.sentence}", file=sys.stderr)
+    return found
 
 
 def _progress(count: int) -> None:

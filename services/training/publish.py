@@ -103,7 +103,13 @@ def publication(
     )
 
 
-def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings) -> ModelRecord:
+def publish(
+    manifest: Manifest,
+    model: bytes,
+    status: Status,
+    settings: Settings,
+    parts: Mapping[str, bytes] | None = None,
+) -> ModelRecord:
     """Put the signed package below ``model_url`` and tell of it; return the event.
 
     A status beyond ``published`` is a second event. Publishing the same again is harmless.
@@ -115,7 +121,7 @@ def publish(manifest: Manifest, model: bytes, status: Status, settings: Settings
     NotAllowed
         If the version was published before and cannot come to that status.
     """
-    record = publication(manifest, model, settings)
+    record = publication(manifest, model, settings, parts)
     log = ModelLog(settings)
     try:
         log.append(lambda stands: None if record.version in stands.versions else record)

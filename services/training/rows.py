@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import polars as pl
 
-from services.training.examples import decoded
+from services.training.examples import Examples, decoded
 from shared import wire
 from shared.features import FeatureSet
 
@@ -38,6 +38,12 @@ def example_rows(
         online_score=pl.lit(None, pl.Float64),
     )
     return pl.concat([rows, columns], how="horizontal")
+
+
+def without_ids(examples: Examples, key: bytes) -> Examples:
+    """Return examples with keyed tokens in place of ids."""
+    rows = examples.rows.with_columns(*(tokens(examples.rows[name], key) for name in IDS))
+    return Examples(rows, examples.features)
 
 
 def tokens(ids: pl.Series, key: bytes) -> pl.Series:

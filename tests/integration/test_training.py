@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.cli import model_files
 from services.training.publish import check_topic
 from services.training.versions import Versions
 from shared import wire
@@ -123,6 +124,14 @@ def test_a_model_is_trained_published_promoted_and_rolled_back(
     assert 0 < manifest["genuine_rate"] < 0.3
     assert manifest["frauds"] > 50
 
+    card = model_files.card(Versions.read(settings), argparse.Namespace(version=first, format="markdown"))
+    assert first in card
+    assert "| reproducibility | pass |" in card
+    differing = {row["what"]: row[second] for row in millrace("models", "diff", first, second)[1]}
+    assert differing["config.recipe.seed"] == 1
+    exported = millrace("models", "export", first, str(settings.state_folder / "exported"))[1]
+    assert {"card.html", "score.py", "Dockerfile"} <= {Path(row["file"]).name for row in exported}
+
     assert millrace("models", "promote", first)[1] == [{"champion": first, "before": None}]
     assert _says(millrace("models", "rollback"), "no champion before this one")
     assert millrace("models", "promote", second)[1] == [{"champion": second, "before": first}]
@@ -131,6 +140,8 @@ def test_a_model_is_trained_published_promoted_and_rolled_back(
     assert _acting(settings) == first
     assert _says(millrace("models", "rollback"), "no champion before this one")
     assert _says(millrace("models", "promote", second), "is rolled_back: it cannot become champion")
+    told = millrace("models", "history", second)[1]
+    assert [row["status"] for row in told] == ["published", "champion", "rolled_back"]
 
 
 def test_the_roll_out_is_frozen_and_thawed_by_an_event(settings: Settings, millrace: Millrace) -> None:
