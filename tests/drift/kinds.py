@@ -8,7 +8,7 @@ from services.replay.simulator import Simulation
 
 DAYS = 120
 TRAINED_DAY = 58
-"""In one thread, payments from this day on are scored: windows are full by then."""
+"""Payments from this day on are scored: windows and the labels of a training are full by then."""
 CHANGE_DAY = 75
 CUSTOMERS = 500
 SEEDS = (1, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from deploy.local.stack import Stack, folder_settings
-from services.cli.demo.story import await_quiet
+from services.cli.demo.story import Days, await_quiet
 from services.cli.run import SERVICES
 from services.replay.pipeline import GROUPS
 from services.replay.player import Play, Player, Summary
@@ -29,9 +30,11 @@ from shared.signals import TOPIC as SIGNALS
 from shared.sketches import DAY
 from shared.stream.clients import read_topic
 from tests.accuracy import served
-from tests.drift.kinds import DELAYS
+from tests.accuracy.run import environment
+from tests.drift.kinds import DELAYS, TRAINED_DAY
 
-RUN = tuple(name for name in SERVICES if name != "alerts")
+BEFORE = tuple(name for name in SERVICES if name not in ("alerts", "monitor", "training"))
+LIVE = tuple(name for name in SERVICES if name != "alerts")
 COMMIT_MS = 50  # a replay waits for commits
 AWAITED = {**GROUPS, "monitor": ("sketches.v1",)}
 COLUMNS = ("transaction_id", "event_time", "customer_id", "score", "model_version", *served.BLOCKS)
@@ -50,24 +53,36 @@ class Observed:
     models: dict[str, Model]
     """By version, those that were champion."""
 
-    @property
-    def promotions(self) -> list[ModelRecord]:
-        """The events by which a version became champion."""
-        return [each for each in self.events if each.status == "champion"]
-
 
 def observed(simulation: Simulation) -> Observed:
-    """Play a stream at full speed, labels following, and return what the services made of it."""
+    """Play a stream at full speed, labels following, and return what the services made of it.
+
+    The first days are history, from which a model is trained by hand; then all is left to the services.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = folder_settings(Path(folder))
         stream = settings.stream.model_copy(update={"commit_ms": COMMIT_MS})
         settings = settings.model_copy(update={"stream": stream})
-        with Stack(Path(folder), RUN, settings) as stack:
+        tell = _teller(simulation)
+        with Stack(Path(folder), BEFORE, settings) as stack:
             send_customers(stack.settings, simulation.population().to_dicts())
-            play = Play(delays=DELAYS, is_training_awaited=True)
-            Player(stack.settings, play, _teller(simulation)).run(simulation)
+            history = Player(stack.settings, Play(delays=DELAYS), tell)
+            history.run(Days(simulation, 0, TRAINED_DAY))
+            await_quiet(stack.settings, GROUPS)
+            _train(stack.settings)
+        with Stack(Path(folder), LIVE, settings) as stack:
+            live = Player(stack.settings, Play(delays=DELAYS, is_training_awaited=True), tell)
+            live.pending = history.pending
+            live.run(Days(simulation, TRAINED_DAY, simulation.days))
             await_quiet(stack.settings, AWAITED)
             return _read(stack.settings, simulation)
+
+
+def _train(settings: Settings) -> None:
+    command = [sys.executable, "-m", "services.cli.main", "train", "--publish", "champion"]
+    done = subprocess.run(command, env=environment(settings), stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"millrace train ended with exit code {done.returncode}")
 
 
 def _read(settings: Settings, simulation: Simulation) -> Observed:

@@ -8,7 +8,7 @@ from typing import Any
 from services.monitor.monitor import ALARMS
 from shared.features import definitions
 from shared.sketches import DAY
-from tests.drift.kinds import CHANGE_DAY, first_changed_fraud, simulation
+from tests.drift.kinds import CHANGE_DAY, TRAINED_DAY, first_changed_fraud, simulation
 
 LABEL_DAYS = 3.0
 """Within so many days after the first changed labels have matured an alarm must come from labels."""
@@ -29,13 +29,8 @@ def alarms(signals: Iterable[Signal]) -> list[Signal]:
     return list(found.values())
 
 
-def row(
-    kind: str, seed: int, signals: Sequence[Signal], scored: tuple[float, int]
-) -> tuple[dict[str, Any], list[str]]:
-    """Return what a stream showed, and a sentence for each bound that it misses.
-
-    ``scored`` are the days since a model acts, and that the stream has.
-    """
+def row(kind: str, seed: int, signals: Sequence[Signal], days: int) -> tuple[dict[str, Any], list[str]]:
+    """Return what a stream of so many days showed, and a sentence for each bound that it misses."""
     found, start = alarms(signals), simulation(kind, seed).start
     changed, fraud = start + CHANGE_DAY * DAY, first_changed_fraud(kind, seed)
     before = found if kind == "control" else [each for each in found if each["event_time"] < changed]
@@ -46,7 +41,7 @@ def row(
         "false_alarms": len(before),
         "detectors": detectors(kind, signals, start),
     }
-    watched = int((scored[1] if kind == "control" else CHANGE_DAY) - scored[0])
+    watched = (days if kind == "control" else CHANGE_DAY) - TRAINED_DAY
     missed = []
     if kind == "control" and len(before) > CONTROL_ALARMS * max(1, watched // CONTROL_DAYS):
         missed.append(f"{kind} {seed}: {len(before)} alarms in {watched} days where one is allowed")
