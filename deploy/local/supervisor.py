@@ -18,7 +18,7 @@ log = logging.getLogger("supervisor")
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 10.0
 HEALTHY_SECONDS = 30.0  # ready for so long: earlier failures are forgotten
-READY_SECONDS = 180.0  # six services on two cores, and numba compiles on the first start
+READY_SECONDS = 180.0  # eight services on two cores, and numba compiles on the first start
 STOP_SECONDS = 12.0  # a service leaves within 10
 HOPELESS_STARTS = 4  # a service that never was ready and ended so often will not start
 LOOK_SECONDS, CHECK_SECONDS, ANSWER_SECONDS = 0.05, 1.0, 0.5

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 GIGABYTE = 1 << 30
-LEAST_MEMORY = 3 * GIGABYTE  # Kafka 0.7, Redis 0.3, six services of 0.25 and room
+LEAST_MEMORY = 4 * GIGABYTE  # Kafka 0.7, Redis 0.3, six services of 0.3, two of 0.5 and room
 LEAST_DISK = 5 * GIGABYTE
 ANSWER_SECONDS = 2.0
 
