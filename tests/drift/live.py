@@ -36,6 +36,9 @@ from tests.drift.kinds import DELAYS, TRAINED_DAY
 BEFORE = tuple(name for name in SERVICES if name not in ("alerts", "monitor", "training"))
 LIVE = tuple(name for name in SERVICES if name != "alerts")
 COMMIT_MS = 50  # a replay waits for commits
+LAG = DAY // 8
+"""Between the newest payment sent and the slowest service. With a day partitions drift so far apart that half
+of a day's records are counted on the next."""
 AWAITED = {**GROUPS, "monitor": ("sketches.v1",)}
 COLUMNS = ("transaction_id", "event_time", "customer_id", "score", "model_version", *served.BLOCKS)
 TOLD_DAYS = 10
@@ -71,7 +74,7 @@ def observed(simulation: Simulation) -> Observed:
             await_quiet(stack.settings, GROUPS)
             _train(stack.settings)
         with Stack(Path(folder), LIVE, settings) as stack:
-            live = Player(stack.settings, Play(delays=DELAYS, is_training_awaited=True), tell)
+            live = Player(stack.settings, Play(lag=LAG, delays=DELAYS, is_training_awaited=True), tell)
             live.pending = history.pending
             live.run(Days(simulation, TRAINED_DAY, simulation.days))
             await_quiet(stack.settings, AWAITED)
