@@ -16,7 +16,7 @@ from services.replay.simulator import Simulation
 from services.training.recipe import Recipe
 from shared.features import definitions
 from shared.models import Manifest
-from tests.drift.kinds import TRAINED_DAY
+from tests.drift.kinds import HISTORY_DAYS
 from tests.drift.single import Stream
 
 
@@ -41,7 +41,7 @@ def signals(simulation: Simulation) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         stream = Stream(Path(folder))
         for day in range(simulation.days):
-            if day == TRAINED_DAY:
+            if day == HISTORY_DAYS:
                 references.manifest = stream.train(Recipe())
             for value in stream.play(simulation.day(day)):
                 said += monitor.take(Sketch.from_bytes(value))

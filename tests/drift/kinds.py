@@ -1,4 +1,4 @@
-"""The simulated streams: 120 days; on day 75 something changes, or nothing."""
+"""The simulated streams: a history, then 120 days; after 30 of them something changes, or nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from services.replay.changes import Change
 from services.replay.delayed import Delays
 from services.replay.simulator import Simulation
 
+HISTORY_DAYS = 58
+"""Of which a first model is made by hand: windows and the labels of a training are full by then."""
 DAYS = 120
-TRAINED_DAY = 58
-"""Payments from this day on are scored: windows and the labels of a training are full by then."""
-CHANGE_DAY = 75
+CHANGE_DAY = HISTORY_DAYS + 30
+"""Counted from the first of the history."""
 CUSTOMERS = 500
 SEEDS = (1, 2, 3)
 DELAYS = Delays(1, 5)
@@ -24,11 +25,11 @@ customers pay twice as often."""
 
 
 def simulation(kind: str, seed: int, days: int = DAYS) -> Simulation:
-    """Return a stream of a kind."""
+    """Return a stream of a kind with its history before."""
     return Simulation(
         customers=CUSTOMERS,
         terminals=2 * CUSTOMERS,
-        days=days,
+        days=HISTORY_DAYS + days,
         seed=seed,
         compromised_terminals=0.5,
         compromised_customers=0.6,
@@ -41,7 +42,7 @@ def first_changed_fraud(kind: str, seed: int) -> int | None:
     if "bursts" not in CHANGES[kind]:
         return None
     changed, unchanged = simulation(kind, seed), simulation("control", seed)
-    for day in range(CHANGE_DAY, DAYS):
+    for day in range(CHANGE_DAY, changed.days):
         frauds = changed.day(day).filter(label="fraud")
         known = unchanged.day(day).filter(label="fraud")
         fresh = frauds.join(known, on=["event_time", "customer_id", "terminal_id"], how="anti")

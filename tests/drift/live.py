@@ -31,7 +31,7 @@ from shared.sketches import DAY
 from shared.stream.clients import read_topic
 from tests.accuracy import served
 from tests.accuracy.run import environment
-from tests.drift.kinds import DELAYS, TRAINED_DAY
+from tests.drift.kinds import DELAYS, HISTORY_DAYS
 
 BEFORE = tuple(name for name in SERVICES if name not in ("alerts", "monitor", "training"))
 LIVE = tuple(name for name in SERVICES if name != "alerts")
@@ -70,13 +70,13 @@ def observed(simulation: Simulation) -> Observed:
         with Stack(Path(folder), BEFORE, settings) as stack:
             send_customers(stack.settings, simulation.population().to_dicts())
             history = Player(stack.settings, Play(delays=DELAYS), tell)
-            history.run(Days(simulation, 0, TRAINED_DAY))
+            history.run(Days(simulation, 0, HISTORY_DAYS))
             await_quiet(stack.settings, GROUPS)
             _train(stack.settings)
         with Stack(Path(folder), LIVE, settings) as stack:
             live = Player(stack.settings, Play(lag=LAG, delays=DELAYS, is_training_awaited=True), tell)
             live.pending = history.pending
-            live.run(Days(simulation, TRAINED_DAY, simulation.days))
+            live.run(Days(simulation, HISTORY_DAYS, simulation.days))
             await_quiet(stack.settings, AWAITED)
             return _read(stack.settings, simulation)
 

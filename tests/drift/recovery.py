@@ -54,20 +54,18 @@ def reigns(events: Iterable[ModelRecord]) -> list[Reign]:
     return found
 
 
-def recovery(
-    kind: str, seed: int, found: Observed, start: int, days: int
-) -> tuple[dict[str, Any], list[str]]:
+def recovery(kind: str, seed: int, found: Observed, end: int) -> tuple[dict[str, Any], list[str]]:
     """Return what the last week shows, and a sentence for each bound that it misses.
 
     The fresh model learns, by the same recipe and from labels as they truly are, from the newest days whose
     labels were known as the last week began; the one that is kept was trained by hand before the change.
     """
     examples = Examples(found.rows, found.features)
-    last = start + (days - WEEK) * DAY
-    week = examples.within(last, start + days * DAY)
+    start = end - WEEK * DAY
+    week = examples.within(start, end)
     features, recipe = definitions(), Recipe()
-    end = last - features.horizon - features.label_lag
-    fresh = trained(examples.within(end - recipe.days * DAY, end), recipe)
+    known = start - features.horizon - features.label_lag
+    fresh = trained(examples.within(known - recipe.days * DAY, known), recipe)
     kept = found.models[reigns(found.events)[0].version]
     scores = {
         "served": np.nan_to_num(week.rows["score"].to_numpy()),

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from services.cli.output import table
+from shared.sketches import DAY
 from shared.stream.clients import DependencyError
 from tests.drift import detect, live, recovery, verdict
 from tests.drift.kinds import CHANGES, DAYS, SEEDS, simulation
@@ -44,7 +45,7 @@ def through_services(kind: str, seed: int, days: int) -> tuple[Row, list[str]]:
     source = simulation(kind, seed, days)
     found = live.observed(source)
     row, missed = verdict.row(kind, seed, found.signals, days)
-    recovered, late = recovery.recovery(kind, seed, found, source.start, days)
+    recovered, late = recovery.recovery(kind, seed, found, source.start + source.days * DAY)
     promoted, lowered = recovery.promotions(kind, seed, found)
     return {**row, **recovered, "promotions": promoted}, [*missed, *late, *lowered]
 
@@ -71,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("drift", description=__doc__)
     parser.add_argument("--kinds", nargs="+", choices=tuple(CHANGES), default=tuple(CHANGES))
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    parser.add_argument("--days", type=int, default=DAYS, help="length of a stream (%(default)s)")
+    parser.add_argument("--days", type=int, default=DAYS, help="of a stream, after its history (%(default)s)")
     parser.add_argument("--one-thread", action="store_true", help="the detectors alone, without Kafka")
     return parser.parse_args()
 
