@@ -8,10 +8,19 @@ import numpy as np
 
 from services.monitor.series import Sensitivity, Series
 
+LEVEL = "level"
+BACK = 1.0
+"""Units of noise: a rate that rose and is nearer than this to its level is back."""
+PATIENCE_DAYS = 28
+"""A rate that stays away for longer has a new level."""
+
 
 @dataclass(slots=True)
 class Rate:
-    """A share whose level is learnt from its first days and again after each change.
+    """A share whose level is learnt from its first days.
+
+    After a rise the level stays, and each day away from it is told, so that what is bad is not taken for
+    usual; after a fall it is learnt anew, so that what is better is kept.
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ class Rate:
     _hits: float = 0.0
     _rows: int = 0
     _days: int = 0
+    _away: int = 0
+    """Days since a rise; 0 while it is about its level."""
     _series: Series = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +54,7 @@ class Rate:
         -------
         tuple
             How far it is from the level in units of noise, None while that is learnt, and the names of
-            the detectors that saw a change.
+            the detectors that saw a change; "level" while a rise that they saw goes on.
         """
         if rows == 0:
             return None, ()
@@ -52,11 +63,24 @@ class Rate:
             return None, ()
         expected = max(self._hits / self._rows * rows, 1.0)
         value = float((hits - expected) / (self.noise * np.sqrt(expected)))
+        return value, self._rest(value) if self._away else self._change(value)
+
+    def _change(self, value: float) -> tuple[str, ...]:
         fired = self._series.update(value)
-        if fired:
+        if fired and value > 0:
+            self._away = 1
+        elif fired:
             self._restart()
-        return value, fired
+        return fired
+
+    def _rest(self, value: float) -> tuple[str, ...]:
+        self._away += 1
+        if value < BACK:
+            self._away, self._series = 0, Series(self.sensitivity)
+        elif self._away > PATIENCE_DAYS:
+            self._restart()
+        return (LEVEL,) if self._away else ()
 
     def _restart(self) -> None:
-        self._hits, self._rows, self._days = 0.0, 0, 0
+        self._hits, self._rows, self._days, self._away = 0.0, 0, 0, 0
         self._series = Series(self.sensitivity)

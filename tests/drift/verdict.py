@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.monitor.monitor import ALARMS
+from services.monitor.rates import LEVEL
 from shared.features import definitions
 from shared.sketches import DAY
 from tests.drift.kinds import CHANGE_DAY, HISTORY_DAYS, first_changed_fraud, simulation
@@ -80,6 +81,8 @@ def detectors(kind: str, signals: Iterable[Signal], start: int) -> dict[str, dic
         if each["severity"] != "warning" or each["service"] != "monitor":
             continue
         name, *rest = each["signal"].split(".")
+        if rest[-1:] == [LEVEL]:
+            continue  # what a detector saw before goes on
         detector = f"{name}.{rest[-1]}" if rest and rest[-1] in ("adwin", "page-hinkley") else name
         entry = result.setdefault(detector, {"false_warnings": 0, "delay_days": None})
         if kind == "control" or each["event_time"] < changed:

@@ -20,7 +20,7 @@ from sklearn.metrics import (
 from services.monitor import alarms, distances, estimation, performance, series
 from services.monitor.labelled import by_label
 from services.monitor.labelled import performance as measured
-from services.monitor.rates import Rate
+from services.monitor.rates import LEVEL, PATIENCE_DAYS, Rate
 from services.monitor.series import Sensitivity, Series
 from services.monitor.summaries import Totals
 from shared.policy import Decision
@@ -148,12 +148,29 @@ def test_adwin_sees_it_too() -> None:
     assert 20 <= next(day for day, each in enumerate(fired) if "adwin" in each) <= 24
 
 
-def test_a_rate_learns_its_level_first_and_a_new_one_after_a_change() -> None:
+def fired_on(hits: list[int]) -> dict[int, tuple[str, ...]]:
     rate = Rate(SENSITIVITY, noise=2.0, base_days=7)
-    seen = [rate.update(hits, 1000) for hits in [10] * 10 + [60] * 12]
-    assert [value for value, _ in seen[:8]] == [None] * 7 + [0.0]
-    assert [day for day, (_, fired) in enumerate(seen) if fired] == [10]
-    assert seen[-1][0] == 0.0
+    seen = [rate.update(each, 1000)[1] for each in hits]
+    return {day: fired for day, fired in enumerate(seen) if fired}
+
+
+def test_a_rate_learns_its_level_first_and_tells_a_rise_until_it_is_back() -> None:
+    rate = Rate(SENSITIVITY, noise=2.0, base_days=7)
+    assert [rate.update(10, 1000) for _ in range(7)] == [(None, ())] * 7
+    assert rate.update(10, 1000) == (0.0, ())
+    risen = fired_on([10] * 10 + [60] * 5 + [10] * 5)
+    assert LEVEL not in risen[10]
+    assert {day: each for day, each in risen.items() if day != 10} == dict.fromkeys(range(11, 15), (LEVEL,))
+
+
+def test_a_rate_that_stays_away_has_a_new_level() -> None:
+    risen = fired_on([10] * 10 + [60] * 60)
+    assert max(risen) == 10 + PATIENCE_DAYS - 1
+
+
+def test_a_fall_is_told_once_and_a_rise_from_there_again() -> None:
+    fallen = fired_on([100] * 10 + [10] * 20 + [100] * 2)
+    assert [day for day, each in fallen.items() if each != (LEVEL,)] == [10, 30]
 
 
 def test_a_day_without_payments_says_nothing_of_a_rate() -> None:
