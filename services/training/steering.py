@@ -73,7 +73,9 @@ class Steering:
         found, beside = pair(stands), stands.challenger
         if found is None or beside is None or stands.is_frozen:
             return Evidence()
-        until = self.now - self.features.horizon - self.features.label_lag
+        # Frauds are told of before genuine payments are known, and the log may hold these by the lag later:
+        # the newest days would be nearly all frauds.
+        until = self.now - self.features.horizon - 2 * self.features.label_lag
         start = until - self.policy.evidence_days * DAY
         if stands.is_on_probation and stands.champion is not None:
             start = max(start, stands.champion.since)

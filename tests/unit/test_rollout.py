@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import schemas
@@ -159,6 +159,7 @@ def test_frozen_nothing_moves() -> None:
 GAINS = st.one_of(st.none(), st.floats(-0.3, 0.3))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -205,7 +206,7 @@ class Log:
             switch = moved("", "frozen" if what == "freeze" else "thawed")
             self.append(lambda found: switch if is_wanted else None)
         health = replace(WELL, failures=int(has_failed))
-        for _ in range(10):
+        for _ in range(10 + len(self.records)):
             if self.append(lambda found: self.due(found, gain, health, day * DAY)) is None:
                 return
         raise AssertionError("moves without end")
