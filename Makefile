@@ -20,6 +20,9 @@ down: ## stop what `make up` started
 accuracy: setup ## DATA=file: check features and models on the Handbook's data through the live services
 	@$(RUN) python -m tests.accuracy.run $(DATA)
 
+accuracy-prequential: setup ## DATA=file [EARLY=--early]: six weeks as the services retrain themselves (about 20 minutes)
+	@$(RUN) python -m tests.accuracy.prequential $(DATA) $(EARLY)
+
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
@@ -61,4 +64,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early drift faults fuzz helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults fuzz helm scale-page test check lint format
