@@ -73,6 +73,8 @@ def _newest(stands: Standing, waiting: VersionStanding, is_moving: bool) -> list
         return [Move(waiting.version, "shadow", "gates passed", _published(waiting))]
     if is_moving or beside.status != "shadow" or not _published(waiting).get(URGENT):
         return []
+    if stands.predecessor is beside and not _is_proven(stands.champion):
+        return []  # the alarm may be of the champion itself: the one that would act again stays
     return [
         Move(beside.version, "retired", f"an alarm asked for {waiting.version}"),
         Move(waiting.version, "shadow", "gates passed, an alarm asked for it", _published(waiting)),
@@ -192,6 +194,11 @@ def _numbers(evidence: Evidence) -> dict[str, object]:
 def _published(version: VersionStanding) -> dict[str, object]:
     found: dict[str, object] = json.loads(version.published.numbers)
     return found
+
+
+def _is_proven(champion: VersionStanding) -> bool:
+    """Return whether a comparison made it champion, not a person."""
+    return json.loads(champion.newest.numbers).get("gain") is not None
 
 
 def _days(version: VersionStanding, now: int) -> float:

@@ -141,7 +141,9 @@ def test_a_version_waits_for_the_pair_under_way_unless_an_alarm_asked_for_it() -
     assert move(stands(*SHADOW, published("c")), evidence(-0.05, 0.05)) == []
     urgent = published("c", is_urgent=True)
     assert move(stands(*SHADOW, urgent), evidence(-0.05, 0.05)) == [("new", "retired"), ("c", "shadow")]
-    assert move(stands(*PROMOTED, urgent), evidence(-0.05, 0.05)) == [("old", "retired"), ("c", "shadow")]
+    proven = (*CANARY, moved("new", "champion", event_time=90 * DAY, numbers='{"gain": 0.02}'))
+    assert move(stands(*proven, urgent), evidence(-0.05, 0.05)) == [("old", "retired"), ("c", "shadow")]
+    assert move(stands(*PROMOTED, urgent), evidence(-0.05, 0.05)) == []
     assert move(stands(*PROMOTED, urgent), evidence(-0.2, -0.1)) == [("new", "rolled_back")]
     assert move(stands(*CANARY, urgent), evidence(-0.05, 0.05)) == []
 
