@@ -16,8 +16,10 @@ from services.training.gates.verdict import Verdict
 from services.training.order import Reached
 from services.training.publish import publication
 from services.training.split import DAY
+from services.training.steering import believed, newest_floods
 from shared.features import definitions
 from shared.models import Manifest, fetch, load, trusted_keys
+from shared.policy import GuardsPolicy
 from shared.settings import Settings
 
 FEATURES = definitions()
@@ -48,10 +50,18 @@ def rows() -> pl.DataFrame:
             "is_implied": ~is_fraud,
             "score": [None] * count,
             "model_version": [None] * count,
+            "challenger_score": [None] * count,
+            "challenger_version": [None] * count,
             "online_score": [None] * count,
             "at": times + 8 * DAY,
         },
-        schema_overrides={"score": pl.Float64, "model_version": pl.String, "online_score": pl.Float64},
+        schema_overrides={
+            "score": pl.Float64,
+            "model_version": pl.String,
+            "challenger_score": pl.Float64,
+            "challenger_version": pl.String,
+            "online_score": pl.Float64,
+        },
     )
     values = generator.random((count, len(FEATURES.names)), np.float32)
     values[:, 0] += 0.6 * is_fraud
@@ -63,12 +73,15 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_folder=tmp_path, keys_folder=tmp_path / "keys", model_url=str(tmp_path / "models"))
 
 
+def committed(made: pl.DataFrame, place: Path) -> Dataset:
+    dataset = Dataset.open(place, 90, Origin("topic", FEATURES.version, FEATURES.names, "0"))
+    dataset.commit(dataset.standing(made.drop("at")), made, {0: Reached(len(made), AS_OF)}, b"")
+    return dataset
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    origin = Origin("topic", FEATURES.version, FEATURES.names, "0")
-    dataset, made = Dataset.open(tmp_path / "examples", 90, origin), rows()
-    dataset.commit(dataset.standing(made.drop("at")), made, {0: Reached(len(made), AS_OF)}, b"")
-    return dataset.folder
+    return committed(rows(), tmp_path / "examples").folder
 
 
 def test_a_refit_leaves_a_judged_model_that_loads(
@@ -104,3 +117,21 @@ def test_labels_that_count_later_are_not_read(folder: Path) -> None:
     assert refit.read(folder, (FIRST + 20) * DAY).times.max() <= (FIRST + 12) * DAY
     with pytest.raises(TrainingError, match="no example whose label counts yet"):
         refit.read(folder, FIRST * DAY)
+
+
+def test_a_flood_of_labels_is_told_of_and_not_learned_from(tmp_path: Path) -> None:
+    at = (FIRST + 40) * DAY
+    is_partners, is_flooded = pl.col("offset") % 6 == 0, pl.col("offset").is_between(1000, 1000 + 119)
+    explicit = rows().with_columns(
+        label_origin=pl.when(is_partners | is_flooded).then(pl.lit("partner")).otherwise("label_origin"),
+        is_implied=~(is_partners | is_flooded),
+        label_time=pl.when(is_flooded).then(at + 5).otherwise("label_time"),
+    )
+    dataset = committed(explicit.with_columns(known_at=pl.col("label_time") + DAY), tmp_path / "examples")
+    guards = GuardsPolicy.load()
+    (found,) = newest_floods(dataset, guards, at + 2 * DAY, FEATURES.label_lag)
+    assert (found.name, found.labels, found.limit) == ("partner", 130, 100)
+    assert newest_floods(dataset, guards, at + 3 * DAY, FEATURES.label_lag) == []
+    read = refit.read(dataset.folder, AS_OF).rows
+    assert read.height == DAYS * DAILY - 130
+    assert believed(dataset, guards, AS_OF)(0, AS_OF).height == DAYS * DAILY - 130
