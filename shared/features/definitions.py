@@ -47,6 +47,7 @@ KINDS = {
     "fraud_run_days": Kind(plan.FRAUD_RUN_DAYS, (), ("outcomes", "history"), "days"),
     "days_since_genuine": Kind(plan.DAYS_SINCE_GENUINE, (), ("outcomes", "history"), "days"),
     "days_since_fraud": Kind(plan.DAYS_SINCE_FRAUD, (), ("outcomes", "history"), "days"),
+    "days_after_fraud": Kind(plan.DAYS_AFTER_FRAUD, (), ("outcomes", "history"), "days"),
     "fraud_share": Kind(plan.FRAUD_SHARE, ("window_days",), ("outcomes",), "shares"),
     "fraud_least": Kind(plan.FRAUD_LEAST, ("window_days", "of"), ("outcomes", "carried")),
 }

@@ -10,6 +10,7 @@ import numpy as np
 from shared.features.blocks import ID, LABEL, LABEL_TIME, TIME, Blocks, upper_bound
 from shared.features.plan import (
     DAY,
+    DAYS_AFTER_FRAUD,
     DAYS_SINCE_FRAUD,
     DAYS_SINCE_GENUINE,
     FRAUD_LEAST,
@@ -24,7 +25,7 @@ from shared.features.plan import (
 )
 
 # Numba's cache of this file does not see changes of these two: an edit there must be an edit here.
-BLOCKS_DIGEST, PLAN_DIGEST = "97e515c94fa2ed9d", "2766bc5f1f237c49"
+BLOCKS_DIGEST, PLAN_DIGEST = "97e515c94fa2ed9d", "726129ea28454479"
 
 
 @numba.njit(cache=True)
@@ -35,6 +36,8 @@ def label_feature(state: State, plan: Plan, feature: int, entity: int, time: int
         return _share(state, plan, feature, entity, time)
     if kind == FRAUD_LEAST:
         return _least(state.outcomes, plan, feature, entity, time)
+    if kind == DAYS_AFTER_FRAUD:
+        return _after(state.payments, entity, known.fraud, time)
     return _label(kind, known, time)
 
 
@@ -86,6 +89,16 @@ def _least(outcomes: Blocks, plan: Plan, feature: int, entity: int, time: int) -
         if label == 1 and not np.isnan(carried) and not carried >= least:
             least = float(carried)
     return least
+
+
+@numba.njit(cache=True)
+def _after(payments: Blocks, entity: int, fraud: int, time: int) -> Any:
+    if fraud == NEVER:
+        return np.nan
+    first = upper_bound(payments, entity, fraud)
+    if first == upper_bound(payments, entity, time):
+        return 0.0
+    return (time - payments.slots[payments.start[entity] + first, TIME]) / DAY
 
 
 @numba.njit(cache=True)

@@ -48,6 +48,7 @@ TERMINAL = [
     "terminal_fraud_run_days",
     "terminal_days_since_genuine",
     "terminal_days_since_fraud",
+    "terminal_days_after_fraud",
     "terminal_fraud_share_14d",
     "terminal_fraud_share_37d",
     "terminal_fraud_least_habit_ratio",
@@ -210,6 +211,9 @@ def _add_known_labels(out: pd.DataFrame, by: Sorted, known: pd.DataFrame, genuin
     out["terminal_fraud_run_days"] = ((times - first) / DAY).where(lengths > 0, 0.0)
     out["terminal_days_since_genuine"] = (times - genuine) / DAY
     out["terminal_days_since_fraud"] = (times - newest) / DAY
+    paid = newest.fillna(by.times.max()).to_numpy(np.int64)
+    following = by.times[np.minimum(by.rows_until(by.codes, paid), np.arange(len(by.times)))]
+    out["terminal_days_after_fraud"] = ((times - following) / DAY).where(newest.notna())
 
 
 def _spells(by: Sorted, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

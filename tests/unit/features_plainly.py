@@ -131,6 +131,12 @@ def days_since(view: View, label: int) -> float:
     return (view.payment.time - times[0]) / DAY if times else UNDEFINED
 
 
+def days_after_fraud(view: View) -> float:
+    frauds = [time for time, label in view.labelled(view.features.history) if label == 1]
+    after = [each.time for each in view.within(view.features.history, 0) if frauds and each.time > frauds[0]]
+    return (view.payment.time - min(after, default=view.payment.time)) / DAY if frauds else UNDEFINED
+
+
 def fraud_run_days(view: View) -> float:
     run = fraud_run(view)
     return (view.payment.time - run[-1]) / DAY if run else 0.0
@@ -156,6 +162,7 @@ PLAINLY: dict[str, Callable[[View, Feature], float]] = {
     "fraud_run_days": lambda view, _: fraud_run_days(view),
     "days_since_genuine": lambda view, _: days_since(view, 0),
     "days_since_fraud": lambda view, _: days_since(view, 1),
+    "days_after_fraud": lambda view, _: days_after_fraud(view),
     "fraud_share": fraud_share,
     "fraud_least": fraud_least,
 }
