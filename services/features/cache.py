@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import msgspec
 from redis import Redis, RedisError
 
 from services.features import cached
@@ -160,10 +159,11 @@ class RedisCache:
 
     def _write(self, partition: int, chunk: dict[bytes, Row]) -> None:
         keys = [cached.entity_key(self._settings, self._entity, entity_id) for entity_id in chunk]
-        values: list[bytes | int] = [self._seconds_to_live, partition, self._version]
+        values: list[bytes | int] = [self._seconds_to_live]
         for event_time, offset, features in chunk.values():
-            text = msgspec.json.encode(dict(zip(self._names, features, strict=True)))  # NaN as null
-            values += (event_time, offset, text)
+            named = dict(zip(self._names, features, strict=True))
+            held = cached.Cached(event_time, offset, partition, self._version, named)
+            values += (event_time, offset, held.to_bytes())
         try:
             self._write_newest(keys, values)
         except RedisError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+import msgspec
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -14,15 +14,21 @@ from shared.settings import Settings
 TIMEOUT_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """An entity's newest features; None where undefined. ``event_time`` in microseconds."""
+class Cached(msgspec.Struct, frozen=True):
+    """An entity's newest features; None where undefined. ``event_time`` in microseconds.
 
-    features: dict[str, float | None]
+    Held as JSON that begins with the two fields by which `newest.lua` tells what is newer.
+    """
+
     event_time: int
-    partition: int
     offset: int
+    partition: int
     features_version: int
+    features: Mapping[str, float | None]
+
+    def to_bytes(self) -> bytes:
+        """Return the JSON text; NaN becomes null."""
+        return msgspec.json.encode(self)
 
 
 def client(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> Redis:
@@ -38,7 +44,7 @@ def client(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> Redi
 
 
 def entity_key(settings: Settings, entity: str, entity_id: bytes) -> bytes:
-    """Return the key of an entity's hash."""
+    """Return the key of an entity."""
     return b"%sfeatures:%s:%s" % (settings.topic_prefix.encode(), entity.encode(), entity_id)
 
 
@@ -55,10 +61,5 @@ def find(server: Redis, settings: Settings, entity: str, entity_id: str) -> Cach
     redis.RedisError
         If Redis cannot be reached or does not answer in time.
     """
-    held = server.hgetall(entity_key(settings, entity, entity_id.encode()))
-    if not held:
-        return None
-    numbers = {
-        name: int(held[name.encode()]) for name in ("event_time", "partition", "offset", "features_version")
-    }
-    return Cached(json.loads(held[b"features"]), **numbers)
+    held = server.get(entity_key(settings, entity, entity_id.encode()))
+    return None if held is None else msgspec.json.decode(held, type=Cached)
