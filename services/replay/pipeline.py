@@ -12,6 +12,7 @@ from confluent_kafka.cimpl import OFFSET_SPEC_LATEST
 
 import schemas
 from services.replay.failure import ReplayError
+from shared.features import definitions
 from shared.settings import Settings
 from shared.stream.clients import admin
 from shared.stream.progress import committed_reach
@@ -68,6 +69,8 @@ class Pipeline:
     def __init__(self, settings: Settings, groups: Mapping[str, tuple[str, ...]] = GROUPS) -> None:
         self._settings = settings
         self._admin: AdminClient = admin(settings)
+        self._ahead = dict.fromkeys(TRAINING, definitions().label_lag)
+        """By group, how far its event time is ahead: training tells when labels count, not when they came."""
         self._places = {
             group: [
                 TopicPartition(settings.topic(topic), partition)
@@ -99,16 +102,18 @@ class Pipeline:
         answers = self._admin.list_offsets(dict.fromkeys(asked, LATEST))
         ends = {(each.topic, each.partition): answers[each].result(ANSWER_SECONDS).offset for each in asked}
         return [
-            _standing(group, place, ends[place.topic, place.partition])
+            standing(group, place, ends[place.topic, place.partition], self._ahead.get(group, 0))
             for group, places in committed.items()
             for place in places
         ]
 
 
-def _standing(group: str, place: TopicPartition, end: int) -> Standing:
+def standing(group: str, place: TopicPartition, end: int, ahead: int) -> Standing:
+    """Return where a group stands by its commit, whose event time is ahead by so much."""
     if place.error is not None:
         raise ReplayError(f"where millrace.{group} stands can't be read: {place.error.str()}")
     if place.offset < 0:
         return Standing(group, 0, end, None)
     reach = committed_reach(place.offset, place.metadata, needs_positions=False)
-    return Standing(group, place.offset, end, reach.event_time)
+    time = None if reach.event_time is None else reach.event_time - ahead
+    return Standing(group, place.offset, end, time)

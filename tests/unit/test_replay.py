@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from confluent_kafka import TopicPartition
 
 from services.cli import replay
 from services.replay import pace
@@ -14,11 +15,12 @@ from services.replay.delayed import DAY, Delays
 from services.replay.failure import ReplayError
 from services.replay.history import History
 from services.replay.pace import ClosedLoop
-from services.replay.pipeline import Standing, slowest
+from services.replay.pipeline import Standing, slowest, standing
 from services.replay.records import avro_labels, avro_payments, json_labels, json_payments
 from services.replay.simulator import GRID, Simulation
 from shared import wire
 from shared.stream.clients import DependencyError
+from shared.stream.progress import Reached
 
 USUAL = Simulation(
     customers=1000, terminals=2000, days=40, compromised_terminals=0.4, compromised_customers=0.6
@@ -205,6 +207,13 @@ def test_the_loop_names_a_service_that_stands_still(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pace, "STUCK_SECONDS", 0.05)
     with pytest.raises(DependencyError, match=r"millrace\.labels"):
         loop(FakePipeline((10, "labels"))).wait(140, 150, 1)
+
+
+def test_a_group_that_tells_a_later_time_stands_as_much_before_it() -> None:
+    told = TopicPartition("examples.v1", 0, 5, Reached(5, None, 300).metadata())
+    assert standing("training", told, 9, ahead=100) == Standing("training", 5, 9, 200)
+    silent = TopicPartition("examples.v1", 0, 5, "")
+    assert standing("training", silent, 9, ahead=100) == Standing("training", 5, 9, None)
 
 
 def test_the_slowest_is_the_oldest_of_those_with_records_waiting() -> None:
