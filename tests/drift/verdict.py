@@ -48,21 +48,20 @@ def row(kind: str, seed: int, signals: Sequence[Signal], days: int) -> tuple[dic
     if kind == "control" and len(before) > most:
         missed.append(f"{kind} {seed}: {len(before)} alarms in {watched} days are more than {most}")
     if kind == "shift":
-        result["input_alarm_days"] = delay(found, ("input-drift",), changed)
+        result["input_alarm_days"] = delay(found, ("input-drift",), changed, changed)
         missed += late(f"{kind} {seed}: input alarm", result["input_alarm_days"], INPUT_DAYS)
     if fraud is not None:
         features = definitions()
         matured = fraud + features.horizon + features.label_lag
-        result["label_alarm_days"] = delay(
-            [a for a in found if a["event_time"] >= fraud], FROM_LABELS, matured
-        )
+        result["label_alarm_days"] = delay(found, FROM_LABELS, fraud, matured)
         missed += late(f"{kind} {seed}: alarm from labels", result["label_alarm_days"], LABEL_DAYS)
     return result, missed
 
 
-def delay(found: Iterable[Signal], names: Sequence[str], since: int) -> float | None:
+def delay(found: Iterable[Signal], names: Sequence[str], changed: int, since: int) -> float | None:
     """Return the days from a time to the first alarm of these names after the change; None without one."""
-    first = min((each["event_time"] for each in found if each["signal"] in names), default=None)
+    times = [each["event_time"] for each in found if each["signal"] in names]
+    first = min((time for time in times if time >= changed), default=None)
     return None if first is None else round((first - since) / DAY, 2)
 
 
