@@ -10,6 +10,7 @@ from shared.stream.progress import Place
 
 STARTS_BEFORE_CARE = 3
 CAREFUL_RECORDS = 20_000  # more than what can lie between a commit and the culprit
+NEIGHBOURS = 200  # taken with care after a culprit: what makes one makes more; care costs milliseconds each
 
 
 class CrashMarker:
@@ -80,6 +81,12 @@ class CrashMarker:
             self.clear()
         else:
             self._write()  # else the end of the process for another reason would count against it
+
+    def set_aside(self, place: Place, offset: int) -> None:
+        """Note that a culprit is out of the way: after the last one care soon ends."""
+        self.culprits.discard((place, offset))
+        if not self.culprits:
+            self._careful_left = min(self._careful_left, NEIGHBOURS)
 
     def committed(self) -> None:
         """Forget the starts once a commit went on from them."""

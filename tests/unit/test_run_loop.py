@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, TopicPartition
 import schemas
 from shared.stream import Arrays
 from shared.stream.assignment import StateError
-from shared.stream.marker import STARTS_BEFORE_CARE
+from shared.stream.marker import NEIGHBOURS, STARTS_BEFORE_CARE
 from tests.unit.protocol_stages import LAST, PARTITIONS, SCORES, name_of
 from tests.unit.run_loop_world import POISON, Counting, World
 
@@ -114,6 +114,21 @@ def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_four_starts_
     _, value = last.letters.open(found[0])  # type: ignore[misc]
     assert name_of(value) == b"000003"
     assert world.committed().offset == 6
+
+
+def test_care_ends_soon_after_the_record_is_set_aside(world: World) -> None:
+    world.write(range(6))
+    for _ in range(STARTS_BEFORE_CARE + 1):
+        with pytest.raises(ZeroDivisionError):
+            world.steps(world.start(Counting(POISON)))
+    last = world.start(Counting(POISON))
+    world.steps(last)
+    rest = range(6, 6 + 2 * NEIGHBOURS)
+    world.write(rest)
+    while world.committed().offset < rest.stop:
+        last.step()
+    assert last.stage.sizes[-1] > 1  # type: ignore[attr-defined]
+    assert len(set(world.names(SCORES))) == rest.stop - 1
 
 
 def test_a_record_outlived_with_care_is_not_blamed_for_another_end(world: World) -> None:
