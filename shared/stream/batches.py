@@ -62,6 +62,15 @@ def reach(batch: Batch) -> dict[Place, int]:
     return {Place(batch.topic, each): int(batch.offsets[batch.partitions == each].max()) + 1 for each in held}
 
 
+def spans(batch: Batch) -> dict[Place, tuple[int, int]]:
+    """Return the first and the last offset of each partition."""
+    found = {}
+    for each in set(batch.partitions.tolist()):
+        offsets = batch.offsets[batch.partitions == each]
+        found[Place(batch.topic, each)] = int(offsets[0]), int(offsets[-1])
+    return found
+
+
 def newest_times(times: npt.NDArray[np.int64], partitions: npt.NDArray[np.int32]) -> dict[int, int]:
     """Return the highest event time by partition."""
     return {each: int(times[partitions == each].max()) for each in set(partitions.tolist())}

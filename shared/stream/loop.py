@@ -126,7 +126,7 @@ class Loop:
             else:
                 self.consumer.commit(offsets=offsets, asynchronous=False)
             held.committed.update(ahead)
-            self.marker.committed()
+            self.marker.committed({place: reached.offset for place, reached in ahead.items()})
         for place, reached in changed.items():
             self.stage.acknowledged(place.partition, place.topic, reached.offset)
         self.meters.lag(self.consumer, self.settings, held.following)
@@ -151,11 +151,13 @@ class Loop:
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):
-            if not self.marker.needs_care():
-                self._take_batch(batch)
+            if self.marker.needs_care(batches.spans(batch)):
+                for single in batches.singles(batch):
+                    self._take_with_care(single)
                 continue
-            for single in batches.singles(batch):
-                self._take_with_care(single)
+            self._take_batch(batch)
+            if self.marker.is_watchful:
+                self.producer.flush(LEAVE_SECONDS)  # what the broker refuses of it counts against it
         if self.assignment.held.facts_due:
             self._hold_streams()
 
@@ -178,7 +180,7 @@ class Loop:
         )
         reached = self._reached(single, {})
         self._send([Outgoing("dead-letters.v1", [key], [value])], reached)
-        self.marker.set_aside(place, offset)
+        self.marker.culprits.discard((place, offset))
 
     def _take_batch(self, batch: Batch) -> None:
         held = self.assignment.held

@@ -3,101 +3,117 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.stream.progress import Place
 
 STARTS_BEFORE_CARE = 3
-CAREFUL_RECORDS = 20_000  # more than what can lie between a commit and the culprit
-NEIGHBOURS = 200  # taken with care after a culprit: what makes one makes more; care costs milliseconds each
+
+NOTHING = (0, -1)
+
+Spans = Mapping[Place, tuple[int, int]]
+"""First and last offset of a batch in each place."""
 
 
 class CrashMarker:
-    """Counts starts at the same committed offset, in a file of the state folder.
+    """Counts starts from which a place did not get on, in a file of the state folder.
 
-    After three such starts records are taken one at a time, each noted before it is taken; a record
-    found noted at the next start is the culprit.
+    At the third such start each batch is noted before it is taken. At the next one the records of the
+    batch noted last are taken one at a time, each noted; the one found noted at the start after that is
+    the culprit. It is remembered until no start lies before it.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._content = self._read()
-        self._careful_left = 0
         self._counted: set[str] = set()
-        self._has_taken = False
+        self._suspects: dict[str, tuple[int, int]] = {}
         self.culprits: set[tuple[Place, int]] = set()
 
     def started(self, starts: dict[Place, int]) -> None:
         """Take the offsets at which this process begins to read.
 
-        Later balances are not counted, nor is a start after one that ended before it took a record.
+        Only places count of which the process before took records; later balances do not.
         """
-        counts: dict[str, list[int]] = dict(self._content.get("starts", {}))
-        has_taken = bool(self._content.get("has_taken"))
+        counts, taken = dict(self._content.get("starts", {})), self._content.get("taken", [])
         for place, offset in starts.items():
-            name = f"{place.topic}/{place.partition}"
+            name = _name(place)
             at, count = counts.get(name, (None, 0))
-            is_another = has_taken and name not in self._counted
+            is_another = name in taken and name not in self._counted
             counts[name] = [offset, count + is_another if at == offset else 1]
-            self._counted.add(name)
-        if any(count > STARTS_BEFORE_CARE for _, count in counts.values()):
-            self._careful_left = CAREFUL_RECORDS
-        found = list(self._content.get("culprits", []))
-        if "taking" in self._content:
-            found.append(self._content["taking"])
-        known = {(Place(topic, partition), at) for topic, partition, at in found}
-        self.culprits = {(place, at) for place, at in known if at >= starts.get(place, 0)}
-        self._content = {"starts": counts, "culprits": [[*place, at] for place, at in self.culprits]}
-        if self._has_taken:
-            self._content["has_taken"] = True
+        if not self._counted:
+            self._content["taken"] = []
+            if any(count > STARTS_BEFORE_CARE for _, count in counts.values()):
+                self._suspects = {
+                    name: (span[0], span[1]) for name, span in self._content.get("batch", {}).items()
+                }
+        self._counted.update(map(_name, starts))
+        self._content |= {"starts": counts, "culprits": self._found(starts)}
+        self.culprits = {(Place(topic, partition), at) for topic, partition, at in self._content["culprits"]}
         self._write()
 
-    def needs_care(self) -> bool:
-        """Tell whether the next records are to be taken one at a time.
-
-        Notes, once, that this process takes records: its end may from now on be the doing of one.
-        """
-        if not self._has_taken:
-            self._has_taken = self._content["has_taken"] = True
+    def needs_care(self, spans: Spans) -> bool:
+        """Tell, before a batch is taken, whether its records are to be taken one at a time."""
+        known = self._content.setdefault("taken", [])
+        names = {_name(place): span for place, span in spans.items()}
+        fresh = [name for name in names if name not in known]
+        known += fresh
+        if self.is_watchful:
+            self._content["batch"] = names
+        if fresh or self.is_watchful:
             self._write()
-        return self.is_careful or bool(self.culprits)
+        held = [(spans.get(place, NOTHING), at) for place, at in self.culprits]
+        if any(first <= at <= last for (first, last), at in held):
+            return True
+        suspects = [(self._suspects.get(name, NOTHING), span) for name, span in names.items()]
+        return any(first <= span[1] and span[0] <= last for (first, last), span in suspects)
 
     @property
-    def is_careful(self) -> bool:
-        """Whether records are to be taken one at a time."""
-        return self._careful_left > 0
+    def is_watchful(self) -> bool:
+        """Whether a batch is to be done with before the next: its end would be found in the file."""
+        return any(count >= STARTS_BEFORE_CARE for _, count in self._content.get("starts", {}).values())
 
     def taking(self, place: Place, offset: int) -> None:
         """Note a record before it is taken."""
-        self._careful_left = max(self._careful_left - 1, 0)
         self._content["taking"] = [*place, offset]
         self._write()
 
     def taken(self) -> None:
-        """Note that the process outlived the record; forget everything once care has ended."""
+        """Note that the process outlived the record: its end for another reason may not count against it."""
         del self._content["taking"]
-        if self._careful_left == 0:
-            self.clear()
-        else:
-            self._write()  # else the end of the process for another reason would count against it
+        self._write()
 
-    def set_aside(self, place: Place, offset: int) -> None:
-        """Note that a culprit is out of the way: after the last one care soon ends."""
-        self.culprits.discard((place, offset))
-        if not self.culprits:
-            self._careful_left = min(self._careful_left, NEIGHBOURS)
-
-    def committed(self) -> None:
-        """Forget the starts once a commit went on from them."""
-        if not self.is_careful and self._content:
-            self.clear()
+    def committed(self, places: Mapping[Place, int]) -> None:
+        """Forget the starts of places that got on, and suspects that were outlived."""
+        starts = self._content.get("starts", {})
+        gone = [_name(place) for place in places if _name(place) in starts]
+        for name in gone:
+            del starts[name]
+        for place, offset in places.items():
+            span = self._suspects.get(_name(place))
+            if span is not None and offset > span[1]:
+                del self._suspects[_name(place)]
+        if gone:
+            self._write()
 
     def clear(self) -> None:
         """Forget everything, as after a clean stop."""
         self._content = {}
-        self._careful_left = 0
+        self._suspects = {}
         self._file.unlink(missing_ok=True)
+
+    def _found(self, starts: Mapping[Place, int]) -> list[list[str | int]]:
+        """Return the culprits at or after the starts, the one noted when the process ended among them."""
+        found = list(self._content.get("culprits", []))
+        if "taking" in self._content:
+            found.append(self._content.pop("taking"))
+        return [
+            [topic, partition, at]
+            for topic, partition, at in found
+            if at >= starts.get(Place(topic, partition), 0)
+        ]
 
     def _read(self) -> dict[str, Any]:
         if not self._file.exists():
@@ -113,3 +129,7 @@ class CrashMarker:
         made = self._file.with_suffix(".part")
         made.write_text(json.dumps(self._content))
         made.replace(self._file)
+
+
+def _name(place: Place) -> str:
+    return f"{place.topic}/{place.partition}"

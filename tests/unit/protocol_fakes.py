@@ -20,7 +20,7 @@ class Ended(BaseException):
 class Quiet:
     """A marker and meters that keep nothing."""
 
-    is_careful = False
+    is_watchful = False
     culprits = frozenset[Any]()
 
     def __getattr__(self, name: str) -> Any:

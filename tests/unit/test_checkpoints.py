@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.stream.checkpoints import Checkpoint, Checkpoints
-from shared.stream.marker import STARTS_BEFORE_CARE, CrashMarker
+from shared.stream.marker import STARTS_BEFORE_CARE, CrashMarker, Spans
 from shared.stream.progress import Place
 
 PLACE = Place("transactions.v1", 1)
@@ -56,23 +56,76 @@ def started(file: Path, offset: int) -> CrashMarker:
     return marker
 
 
-def test_care_begins_after_three_starts_at_the_same_offset(tmp_path: Path) -> None:
+def ended(file: Path, offset: int, spans: Spans) -> CrashMarker:
+    """A process that began at an offset and ended while it took a batch."""
+    marker = started(file, offset)
+    marker.needs_care(spans)
+    return marker
+
+
+def test_care_begins_after_three_starts_at_the_same_offset_with_the_batch_noted_last(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for _ in range(STARTS_BEFORE_CARE):
-        assert not started(file, 7).needs_care()
-    assert started(file, 7).needs_care()
+        ended(file, 7, {PLACE: (7, 20)})
+    marker = started(file, 7)
+    assert not marker.needs_care({PLACE: (0, 6)})
+    assert marker.needs_care({PLACE: (20, 40)})
+    assert not marker.needs_care({Place("transactions.v1", 2): (7, 20)})
+
+
+def test_care_ends_once_the_suspects_are_committed(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    for _ in range(STARTS_BEFORE_CARE):
+        ended(file, 7, {PLACE: (7, 20)})
+    marker = started(file, 7)
+    marker.committed({PLACE: 20})
+    assert marker.needs_care({PLACE: (20, 40)})
+    marker.committed({PLACE: 21})
+    assert not marker.needs_care({PLACE: (20, 40)})
+    assert not marker.is_watchful
 
 
 def test_a_record_noted_when_the_process_ended_is_the_culprit(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for _ in range(STARTS_BEFORE_CARE + 1):
-        marker = started(file, 7)
-        marker.needs_care()
+        marker = ended(file, 7, {PLACE: (7, 20)})
     marker.taking(PLACE, 9)
     assert started(file, 7).culprits == {(PLACE, 9)}
+
+
+def test_a_culprit_is_remembered_until_no_start_lies_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    marker = ended(file, 7, {PLACE: (7, 20)})
+    marker.taking(PLACE, 9)
+    again = started(file, 8)
+    again.committed({PLACE: 30})
+    assert started(file, 8).culprits == {(PLACE, 9)}
+    assert started(file, 10).culprits == set()
+    assert started(file, 8).culprits == set()
 
 
 def test_starts_that_move_on_are_not_counted(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for offset in range(10):
-        assert not started(file, offset).needs_care()
+        assert not ended(file, offset, {PLACE: (offset, 20)}).is_watchful
+
+
+def test_starts_of_a_place_without_records_are_not_counted(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    idle = Place("transactions.v1", 2)
+    for offset in range(10):
+        marker = CrashMarker(file)
+        marker.started({PLACE: offset, idle: 0})
+        marker.needs_care({PLACE: (offset, 20)})
+        assert not marker.is_watchful
+
+
+def test_a_place_that_gets_on_does_not_hide_another_that_does_not(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    other = Place("transactions.v1", 2)
+    for offset in range(STARTS_BEFORE_CARE):
+        marker = CrashMarker(file)
+        marker.started({PLACE: 7, other: offset})
+        marker.needs_care({PLACE: (7, 20), other: (offset, offset)})
+        marker.committed({other: offset + 1})
+    assert marker.is_watchful
