@@ -23,6 +23,21 @@ _FORBIDDEN = re.compile(
         )
     )
 )
+# Every such name holds one of these once what may stand between its parts is gone: a quick look for bulk,
+# since the expression above takes milliseconds for 64 KiB.
+_PARTS = (
+    b"cvv",
+    b"cvc",
+    b"cvn",
+    b"cav2",
+    b"csc",
+    b"track",
+    b"card",
+    b"security",
+    b"verification",
+    b"strip",
+    b"pin",
+)
 _ESCAPE = re.compile(r"\\u00([0-7][0-9a-fA-F])")
 
 
@@ -48,4 +63,6 @@ def may_hold_forbidden(content: bytes) -> bool:
     (True, True)
     """
     text = content.replace(b"\0", b"").decode("latin-1")
-    return is_forbidden(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
+    text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    bare = text.encode("latin-1").translate(None, b"_-. ").lower()
+    return any(part in bare for part in _PARTS) and is_forbidden(text)
