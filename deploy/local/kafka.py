@@ -123,7 +123,12 @@ class Kafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        options = ["format", "--cluster-id", cluster, "--config", self._configuration]
+        options = [
+            "format",
+            f"--cluster-id={cluster}",
+            "--config",
+            self._configuration,
+        ]  # it may begin with -
         tool = [*self._java(QUICK), "kafka.tools.StorageTool", *options]
         done = subprocess.run(
             [str(part) for part in tool], capture_output=True, text=True, timeout=START_SECONDS, check=False

@@ -78,7 +78,7 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
     if leaving:
         found.append(most("leaving after SIGTERM, seconds", max(leaving), LEAVE_SECONDS))
     if "kills" in rows:
-        inside = min(INSIDE_BATCH, rows["kills"]["trials"])
+        inside = INSIDE_BATCH * rows["kills"]["trials"] // FAULTS["kills"][1]
         found.append(least("kills inside a batch", rows["kills"]["inside_batch"], inside))
     return found
 

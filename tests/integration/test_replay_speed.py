@@ -13,7 +13,7 @@ from services.replay.pipeline import GROUPS
 from services.replay.player import Play, Player
 from services.replay.simulator import Simulation
 from shared import wire
-from tests.faults import whole
+from tests.accuracy.served import accepted
 
 SMALL = Simulation(customers=100, terminals=60, radius=15.0, days=12, seed=2, compromised_terminals=1.0)
 SERVICES = ("ingest", "features.customer", "features.terminal", "scoring", "labels")
@@ -26,8 +26,10 @@ def served(folder: Path, play: Play) -> dict[str, dict[str, Any]]:
         player = Player(stack.settings, play)
         player.run(SMALL)
         await_quiet(stack.settings, GROUPS)
-        found, _ = whole.accepted(stack.settings, "features.terminal.v1")
-    return {name: wire.decode(value) for name, value in found.items()}
+        records = [
+            wire.decode(each) for chunk in accepted(stack.settings, "features.terminal.v1") for each in chunk
+        ]
+    return {each["transaction_id"]: each for each in records}
 
 
 def test_a_fast_and_a_slow_replay_give_the_same_features(tmp_path: Path) -> None:
