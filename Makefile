@@ -47,6 +47,9 @@ faults: setup ## faults of every kind under load, judged against one thread; SHA
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run
 
+gates: setup ## planted bad models stopped by their gates, honest ones not, through the live services; under 5 minutes
+	@$(RUN) python -m tests.gates.run
+
 helm: setup ## lint, render and validate the Helm chart; builds helm with Go on first use
 	@uv run --frozen --all-extras --group helm python -m tests.chart.run
 
@@ -64,4 +67,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults fuzz helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults fuzz gates helm scale-page test check lint format
