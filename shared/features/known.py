@@ -37,7 +37,7 @@ def label_feature(state: State, plan: Plan, feature: int, entity: int, time: int
     if kind == FRAUD_LEAST:
         return _least(state.outcomes, plan, feature, entity, time)
     if kind == DAYS_AFTER_FRAUD:
-        return _after(state.payments, entity, known.fraud, time)
+        return _after(state.payments, plan, entity, known.fraud, time)
     return _label(kind, known, time)
 
 
@@ -92,11 +92,11 @@ def _least(outcomes: Blocks, plan: Plan, feature: int, entity: int, time: int) -
 
 
 @numba.njit(cache=True)
-def _after(payments: Blocks, entity: int, fraud: int, time: int) -> Any:
+def _after(payments: Blocks, plan: Plan, entity: int, fraud: int, time: int) -> Any:
     if fraud == NEVER:
         return np.nan
     first = upper_bound(payments, entity, fraud)
-    if first == upper_bound(payments, entity, time):
+    if first >= upper_bound(payments, entity, time - plan.label_lag):  # younger ones come in any order
         return 0.0
     return (time - payments.slots[payments.start[entity] + first, TIME]) / DAY
 

@@ -213,7 +213,8 @@ def _add_known_labels(out: pd.DataFrame, by: Sorted, known: pd.DataFrame, genuin
     out["terminal_days_since_fraud"] = (times - newest) / DAY
     paid = newest.fillna(by.times.max()).to_numpy(np.int64)
     following = by.times[np.minimum(by.rows_until(by.codes, paid), np.arange(len(by.times)))]
-    out["terminal_days_after_fraud"] = ((times - following) / DAY).where(newest.notna())
+    ages = times - following
+    out["terminal_days_after_fraud"] = (ages / DAY).where(ages >= LABEL_LAG, 0.0).where(newest.notna())
 
 
 def _spells(by: Sorted, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -133,7 +133,8 @@ def days_since(view: View, label: int) -> float:
 
 def days_after_fraud(view: View) -> float:
     frauds = [time for time, label in view.labelled(view.features.history) if label == 1]
-    after = [each.time for each in view.within(view.features.history, 0) if frauds and each.time > frauds[0]]
+    settled = view.within(view.features.history, view.features.label_lag)
+    after = [each.time for each in settled if frauds and each.time > frauds[0]]
     return (view.payment.time - min(after, default=view.payment.time)) / DAY if frauds else UNDEFINED
 
 
