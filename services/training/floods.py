@@ -38,7 +38,7 @@ def floods(rows: pl.DataFrame, guards: GuardsPolicy) -> tuple[npt.NDArray[np.boo
     """Return which labelled payments belong to a flood, and the floods by day; the rest may be learned from.
 
     All of a flooded day's labels are left out, since which of them are true is not known. An origin's limit
-    follows its own median day, so that it grows with the traffic.
+    follows the median of its other days, so that it grows with the traffic; without any it is the least.
 
     Parameters
     ----------
@@ -59,16 +59,29 @@ def floods(rows: pl.DataFrame, guards: GuardsPolicy) -> tuple[npt.NDArray[np.boo
     told = rows.select(TERMINAL, ORIGIN, "is_implied", day=pl.col("label_time") // DAY).with_row_index("row")
     explicit = told.filter(~pl.col("is_implied"))
     terminals = _days(explicit, TERMINAL).with_columns(limit=pl.lit(guards.labels_per_terminal_day, pl.Int64))
-    usual = guards.flood_ratio * pl.col("labels").median().over(ORIGIN)
-    limit = pl.max_horizontal(pl.lit(guards.flood_least), usual).cast(pl.Int64)
-    origins = _days(explicit, ORIGIN).with_columns(limit=limit)
     mask = np.zeros(rows.height, np.bool_)
+    if not explicit.height:
+        return mask, []
+    origins = pl.concat(
+        [
+            each.with_columns(_limits(each["labels"], guards))
+            for each in _days(explicit, ORIGIN).partition_by(ORIGIN)
+        ]
+    )
     found = []
     for by, days in ((ORIGIN, origins), (TERMINAL, terminals)):
         over = days.filter(pl.col("labels") > pl.col("limit")).sort("day", by)
         mask[explicit.join(over, on=[by, "day"], how="semi")["row"].to_numpy()] = True
         found += [Flood(by, *row) for row in over.select(by, "day", "labels", "limit").iter_rows()]
     return mask, found
+
+
+def _limits(labels: pl.Series, guards: GuardsPolicy) -> pl.Series:
+    counts = labels.to_numpy()
+    others = [np.delete(counts, day) for day in range(len(counts))]
+    usual = [float(np.median(each)) if len(each) else 0.0 for each in others]
+    limits = [max(guards.flood_least, int(guards.flood_ratio * each)) for each in usual]
+    return pl.Series("limit", limits, pl.Int64)
 
 
 def _days(explicit: pl.DataFrame, by: str) -> pl.DataFrame:

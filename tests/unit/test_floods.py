@@ -41,6 +41,12 @@ def test_a_day_far_above_the_origins_median_is_left_out_and_no_other() -> None:
     assert rows.filter(pl.Series(mask)).equals(labels(25, 41))
 
 
+def test_an_origin_that_was_never_heard_of_is_held_to_the_least() -> None:
+    rows = pl.concat([usual(), labels(25, 21, "partner"), labels(26, 20, "other")])
+    _, found = floods(rows, GUARDS)
+    assert [(each.name, each.labels, each.limit) for each in found] == [("partner", 21, 20)]
+
+
 def test_an_origins_limit_grows_with_its_traffic() -> None:
     mask, _ = floods(pl.concat([usual(count=1000), labels(25, 3900)]), GUARDS)
     assert not mask.any()
