@@ -84,8 +84,7 @@ def killed_throughout(settings: Settings, place: Path, kills: int, seed: int) ->
     place
         A folder for the undisturbed thread.
     """
-    training = settings.training.model_copy(update={"refit_days": NEVER, "flush_seconds": 0.05})
-    settings = settings.model_copy(update={"training": training})
+    settings = planting(settings)
     undisturbed = Undisturbed(settings, place)
     undisturbed.live()
     victim = Victim(settings, chosen(undisturbed.log.records, kills), random.Random(seed))
@@ -96,6 +95,12 @@ def killed_throughout(settings: Settings, place: Path, kills: int, seed: int) ->
         victim.child.wait()
     found = verdict(undisturbed.log.records, undisturbed.service, victim.records, settings, whole)
     return {"kills": len(victim.kills), "killed_after": victim.kills, **found}
+
+
+def planting(settings: Settings) -> Settings:
+    """Return settings under which training fits nothing itself, and saves often."""
+    training = settings.training.model_copy(update={"refit_days": NEVER, "flush_seconds": 0.05})
+    return settings.model_copy(update={"training": training})
 
 
 def chosen(expected: Sequence[ModelRecord], kills: int) -> set[int]:

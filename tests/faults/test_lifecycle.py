@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deploy.local.stack import folder_settings
 from shared.settings import Settings
-from tests.faults.lifecycle import bounds, killed_throughout
+from tests.faults.lifecycle import bounds, killed_throughout, planting
+from tests.faults.planted import Undisturbed
+
+
+def test_the_planted_story_ends_as_it_should(tmp_path: Path) -> None:
+    undisturbed = Undisturbed(planting(folder_settings(tmp_path)), tmp_path / "undisturbed")
+    undisturbed.live()
+    told = [f"{each.version} {each.status}" for each in undisturbed.log.records if each.who == "training"]
+    assert [each for each in told if not each.endswith("published")] == [
+        "a champion",
+        "b shadow",
+        "b canary",
+        "b champion",
+        "a retired",
+        "c shadow",
+        "f rejected",
+        "c rejected",
+        "d shadow",
+        "d rejected",
+        "e rolled_back",
+        "g shadow",
+    ]
 
 
 def test_training_that_is_killed_neither_loses_nor_doubles_an_event(
