@@ -205,10 +205,22 @@ def verdict(
     fact: Callable[[ModelRecord], object],
 ) -> dict[str, Any]:
     """Return what is wrong with the records of the killed one and with what it keeps."""
-    found = events(records)
-    due, made = Counter(map(fact, expected)), Counter(map(fact, found))
     other = Dataset.read(folder(settings))
     learner = Learner.of(definitions(), other.attachment)
+    return {
+        **of_events(expected, records, fact),
+        "rows_different": int(not table(undisturbed.dataset).equals(table(other), null_equal=True)),
+        "learner_different": int(knowledge(learner) != knowledge(undisturbed.learner)),
+        "learnt": learner.learnt,
+    }
+
+
+def of_events(
+    expected: Sequence[ModelRecord], records: Sequence[ModelRecord], fact: Callable[[ModelRecord], object]
+) -> dict[str, Any]:
+    """Return what is wrong with records beside the events that are expected."""
+    found = events(records)
+    due, made = Counter(map(fact, expected)), Counter(map(fact, found))
     champions = [len(standing(records[:end]).at("champion")) for end in range(len(records) + 1)]
     return {
         "events": [f"{each.version} {each.status}" for each in found],
@@ -216,9 +228,6 @@ def verdict(
         "lost": (due - made).total(),
         "doubled": (made - due).total(),
         "most_champions": max(champions),
-        "rows_different": int(not table(undisturbed.dataset).equals(table(other), null_equal=True)),
-        "learner_different": int(knowledge(learner) != knowledge(undisturbed.learner)),
-        "learnt": learner.learnt,
     }
 
 

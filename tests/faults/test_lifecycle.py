@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from deploy.local.stack import folder_settings
 from shared.settings import Settings
-from tests.faults.lifecycle import bounds, killed_throughout, planting
+from tests.faults.lifecycle import bounds, killed_throughout, of_events, planting, whole
 from tests.faults.planted import Undisturbed
 
 
@@ -28,6 +30,10 @@ def test_the_planted_story_ends_as_it_should(tmp_path: Path) -> None:
         "e rolled_back",
         "g shadow",
     ]
+    records = undisturbed.log.records
+    again = msgspec.structs.replace(records[-1], sequence=len(records) + 1, status="retired")
+    assert of_events(records, records[:-1], whole)["lost"] == 1
+    assert of_events(records, [*records, again], whole)["doubled"] == 1
 
 
 def test_training_that_is_killed_neither_loses_nor_doubles_an_event(
