@@ -38,7 +38,7 @@ from shared.settings import Settings
 from shared.stream import topics
 from shared.stream.clients import producer
 from tests.bench.bounds import Bound, conclude, most
-from tests.faults.planted import BEGIN, STORY, Undisturbed, chapters, signals
+from tests.faults.lifecycle_story import BEGIN, STORY, Undisturbed, chapters, signals
 from tests.waiting import wait_for
 
 KILLS = 20

@@ -31,7 +31,7 @@ from shared.settings import Settings
 from shared.stream.clients import read_topic
 from tests.bench.bounds import conclude
 from tests.faults.lifecycle import bounds, saved, verdict
-from tests.faults.planted import MemoryFeed, MemoryLog, Told, in_memory
+from tests.faults.lifecycle_story import MemoryFeed, MemoryLog, Told, in_memory
 from tests.waiting import wait_for
 
 SERVICES = ("ingest", "features.customer", "features.terminal", "scoring", "labels", "training")

@@ -9,7 +9,7 @@ import msgspec
 from deploy.local.stack import folder_settings
 from shared.settings import Settings
 from tests.faults.lifecycle import bounds, killed_throughout, of_events, planting, whole
-from tests.faults.planted import Undisturbed
+from tests.faults.lifecycle_story import Undisturbed
 
 
 def test_the_planted_story_ends_as_it_should(tmp_path: Path) -> None:
