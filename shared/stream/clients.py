@@ -18,10 +18,12 @@ log.addHandler(logging.NullHandler())  # a command says in one sentence what the
 log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())  # meant, at each start
 QUEUED_MESSAGES = 200_000
 SESSION_MS = 10_000
+SOCKET_MS = 5000  # why so short: docs/decisions/0006-connections-that-hear-nothing.md
 
 CONSUMER = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
+    "socket.timeout.ms": SOCKET_MS,
     "auto.offset.reset": "error",
     "partition.assignment.strategy": "range",
     "session.timeout.ms": SESSION_MS,
@@ -32,6 +34,7 @@ CONSUMER = {
 }
 
 PRODUCER = {
+    "socket.timeout.ms": SOCKET_MS,
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
     "message.timeout.ms": 0,  # the one infinite timeout: giving up on a record would lose it
