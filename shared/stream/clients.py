@@ -17,6 +17,7 @@ log = logging.getLogger("librdkafka")
 log.addHandler(logging.NullHandler())  # a command says in one sentence what the library says in many lines
 log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())  # meant, at each start
 QUEUED_MESSAGES = 200_000
+RECORD_BYTES = 1_000_000  # below what a topic takes, so that a record is refused before it is sent
 SESSION_MS = 10_000
 SOCKET_MS = 5000  # why so short: docs/decisions/0006-connections-that-hear-nothing.md
 
@@ -39,7 +40,7 @@ PRODUCER = {
     "enable.gapless.guarantee": True,
     "message.timeout.ms": 0,  # the one infinite timeout: giving up on a record would lose it
     "linger.ms": 0,  # the run loop gathers already
-    "message.max.bytes": 1_000_000,  # below what a topic takes, so that a record is refused before it is sent
+    "message.max.bytes": RECORD_BYTES,
     "queue.buffering.max.messages": QUEUED_MESSAGES,
     "queue.buffering.max.kbytes": 1_048_576,
 }

@@ -18,7 +18,7 @@ from shared import wire
 from shared.settings import Settings
 from shared.stream import batches
 from shared.stream.assignment import Assignment
-from shared.stream.clients import QUEUED_MESSAGES
+from shared.stream.clients import QUEUED_MESSAGES, RECORD_BYTES
 from shared.stream.dead_letters import DeadLetters
 from shared.stream.gathering import Gathering
 from shared.stream.marker import CrashMarker
@@ -245,7 +245,9 @@ class Loop:
         return result
 
     def _send(self, outgoing: Sequence[Outgoing], reached: dict[Place, Reached]) -> None:
-        parts = [part for output in outgoing for part in parts_of(output)]
+        # All are made before the first is sent: where one is too long, none may be out that came after it.
+        most_bytes = int(self.settings.kafka.get("message.max.bytes", RECORD_BYTES))
+        parts = [part for output in outgoing for part in parts_of(output, most_bytes)]
         if not parts and not reached:
             return
         ticket = self.assignment.progress.open(reached, len(parts))

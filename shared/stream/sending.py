@@ -12,8 +12,18 @@ Part = tuple[str, int, list[dict[str, object]]]
 """Topic without prefix, partition, messages."""
 
 
-def parts_of(output: Outgoing) -> list[Part]:
-    """Return the messages of an output by partition, each partition's in their order."""
+def parts_of(output: Outgoing, most_bytes: int) -> list[Part]:
+    """Return the messages of an output by partition, each partition's in their order.
+
+    Raises
+    ------
+    ValueError
+        If a key and value are longer than ``most_bytes`` together.
+    """
+    sizes = (len(key) + len(value) for key, value in zip(output.keys, output.values, strict=True))
+    longest = max(sizes, default=0)
+    if longest > most_bytes:
+        raise ValueError(f"a record of {longest} bytes for {output.topic}; the producer takes {most_bytes}")
     # By partition: produce_batch of confluent-kafka 2.16 ignores the partition of a single message.
     chosen = partitions(output.keys, schemas.partition_count(output.topic))
     result: list[Part] = []

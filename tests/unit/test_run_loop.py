@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
 import schemas
-from shared.stream import Arrays
+from shared.stream import Arrays, Batch, Outgoing
 from shared.stream.assignment import StateError
 from shared.stream.marker import STARTS_BEFORE_CARE
 from tests.unit.protocol_stages import LAST, PARTITIONS, SCORES, name_of
@@ -114,6 +114,21 @@ def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_four_starts_
     _, value = last.letters.open(found[0])  # type: ignore[misc]
     assert name_of(value) == b"000003"
     assert world.committed().offset == 6
+
+
+def test_of_a_batch_with_a_record_too_long_to_send_nothing_is_sent(world: World) -> None:
+    class Long(Counting):
+        def process(self, batch: Batch) -> list[Outgoing]:
+            (output,) = super().process(batch)
+            names = [b"%06d" % number for number in range(50)]  # in all partitions, the long one in the last
+            return [output, Outgoing(SCORES, names, [b"short"] * 49 + [bytes(1_000_000)])]
+
+    world.write(range(5))
+    loop = world.start(Long())
+    with pytest.raises(ValueError, match="a record of 1000006 bytes"):
+        world.steps(loop)
+    loop.producer.flush()
+    assert world.names(SCORES) == []
 
 
 def test_records_after_the_one_set_aside_are_taken_whole_again(world: World) -> None:
