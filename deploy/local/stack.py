@@ -59,6 +59,8 @@ class Stack:
         Names of `millrace run`.
     settings
         Taken but for the addresses of Kafka and Redis.
+    kafka
+        The broker to run; one of its own below ``folder`` where None.
     instances
         Processes a service; from the second on they are named ``scoring.1``, ``scoring.2``...
     """
@@ -70,9 +72,10 @@ class Stack:
         settings: Settings | None = None,
         ports: Ports = Ports(),
         instances: int = 1,
+        kafka: Kafka | None = None,
     ) -> None:
         self.folder = folder.absolute()
-        self.kafka = Kafka(self.folder / "kafka", ports.kafka)
+        self.kafka = kafka or Kafka(self.folder / "kafka", ports.kafka)
         self.redis = Redis(self.folder / "redis", ports.redis)
         self.settings = self._addressed(settings or folder_settings(self.folder))
         commands, self._instances = _commands(services, instances)

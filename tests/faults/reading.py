@@ -1,6 +1,6 @@
 """What a reader outside makes of the stream's topics: the position rule, written a second time.
 
-It parses the bytes by hand and shares nothing with the services.
+It parses the bytes by hand; of the services' code it shares the hash of keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 import schemas
 from shared.settings import Settings
+from shared.stream import partitions
 from shared.stream.clients import CONSUMER, log
+from tests.waiting import wait_for
 
 STREAM = ("transactions.v1", "features.customer.v1", "features.terminal.v1", "scores.v1", "alerts.v1")
 ORDERED = ("transactions.v1", "features.customer.v1")
@@ -26,6 +28,7 @@ _FRONT = struct.Struct(">xIiq")  # magic byte and schema id, then source: partit
 DIGEST_BYTES = 16
 WAIT_SECONDS = 0.1
 RECORDS_AT_ONCE = 2000
+ANSWER_SECONDS, CATCH_UP_SECONDS = 10.0, 60.0
 AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
 
@@ -54,27 +57,36 @@ def parsed(value: bytes) -> Parsed:
 
 
 class Sent(NamedTuple):
-    """Where a payment stands among those sent, and its customer."""
+    """Where a payment stands among those sent, its customer and its event time."""
 
     number: int
     customer: bytes
+    time: int
 
 
 @dataclass(slots=True)
 class Reading:
-    """One topic as it was read, record by record."""
+    """One topic as it was read, record by record.
 
-    is_ordered: bool
+    ``misplaced`` counts records in another partition than their key's, ``inverted`` a customer's payments
+    that came after a later one.
+    """
+
+    topic: str
     sent: Mapping[str, Sent]
     accepted: dict[str, bytes] = field(default_factory=dict)
     repeats: int = 0
     doubled: int = 0
     inverted: int = 0
+    misplaced: int = 0
     _highest: dict[tuple[int, int], int] = field(default_factory=dict)
     _last: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
-    def take(self, partition: int, value: bytes) -> None:
-        """Take the next record of a partition."""
+    def take(self, partition: int, key: bytes, value: bytes) -> None:
+        """Take the next record of a partition; a torn one, which no service can have written, is left."""
+        if len(value) < _FRONT.size:
+            return
+        self.misplaced += int(partitions([key], schemas.partition_count(self.topic))[0]) != partition
         record = parsed(value)
         place = partition, record.upstream
         if record.offset <= self._highest.get(place, -1):
@@ -83,8 +95,8 @@ class Reading:
         self._highest[place] = record.offset
         self.doubled += record.name in self.accepted
         self.accepted[record.name] = record.digest
-        if self.is_ordered and record.name in self.sent:
-            number, customer = self.sent[record.name]
+        if self.topic in ORDERED and record.name in self.sent:
+            number, customer, _ = self.sent[record.name]
             self.inverted += number < self._last.get((partition, customer), -1)
             self._last[partition, customer] = number
 
@@ -93,7 +105,7 @@ class Reader:
     """Follows the stream's topics from their start in a thread, through every fault."""
 
     def __init__(self, settings: Settings, sent: Mapping[str, Sent]) -> None:
-        self.readings = {name: Reading(name in ORDERED, sent) for name in STREAM}
+        self.readings = {name: Reading(name, sent) for name in STREAM}
         self._names = {settings.topic(name): name for name in STREAM}
         overrides = {"group.id": "millrace.faults", "logger": log}
         self._consumer = Consumer({**CONSUMER, **overrides, **settings.kafka})
@@ -123,12 +135,20 @@ class Reader:
         return Counter({name: reading.repeats for name, reading in self.readings.items()})
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread once it has read all there is."""
+        wait_for(self._is_at_the_end, CATCH_UP_SECONDS, "the reader at the end of all topics")
         self._stopping.set()
         self._thread.join()
         self._consumer.close()
         if self._failure is not None:
             raise self._failure
+
+    def _is_at_the_end(self) -> bool:
+        if self._failure is not None:
+            raise self._failure
+        places = self._consumer.position(self._consumer.assignment())
+        ends = [self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[1] for place in places]
+        return all(max(place.offset, 0) >= end for place, end in zip(places, ends, strict=True))
 
     def _run(self) -> None:
         try:
@@ -143,6 +163,6 @@ class Reader:
         error = message.error()
         if error is None:
             reading = self.readings[self._names[str(message.topic())]]
-            reading.take(message.partition() or 0, message.value() or b"")
+            reading.take(message.partition() or 0, message.key() or b"", message.value() or b"")
         elif error.code() not in AWAY:
             raise KafkaException(error)

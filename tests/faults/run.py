@@ -6,15 +6,17 @@ The last line of stdout is one JSON object; the exit code is 1 when a bound is m
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.bench.bounds import Bound, conclude, least, most
-from tests.faults import services
+from tests.faults import records, servers, services, state
 from tests.faults.world import Size, World, judged, running
 
 RECOVERY_SECONDS = 30.0
@@ -22,6 +24,21 @@ LEAVE_SECONDS = 10.0
 INSIDE_BATCH = 5
 FAULTS: dict[str, tuple[Callable[[World], dict[str, Any]], int]] = {
     "kills": (services.kills, 20),
+    "broker_kills": (servers.broker_kills, 5),
+    "redis_stops": (servers.redis_stops, 5),
+    "checkpoints_deleted": (state.checkpoints_deleted, 2),
+    "checkpoints_truncated": (state.checkpoints_truncated, 2),
+    "checkpoints_corrupted": (state.checkpoints_corrupted, 2),
+    "stores_deleted": (state.stores_deleted, 2),
+    "zombies": (services.zombies, 6),
+    "scaling": (services.scaling, 6),
+    "redis_emptied": (servers.redis_emptied, 2),
+    "redis_full": (servers.redis_full, 2),
+    "partitions": (servers.partitions, 3),
+    "stalled_connections": (servers.stalled_connections, 6),
+    "disk_full": (state.disk_full, 3),
+    "crashing": (records.crashing, 4),
+    "broker_away": (servers.broker_away, 1),
     "stops": (services.stops, 20),
 }
 """Each fault, and how often it happens in a whole run."""
@@ -31,7 +48,7 @@ def main() -> int:
     """Run the command; return the exit code."""
     arguments, began = _arguments(), time.monotonic()
     payments = round(arguments.payments * arguments.share)
-    size = Size(payments, arguments.entities, arguments.rate, arguments.seed)
+    size = Size(payments, arguments.entities, arguments.rate, arguments.seed, arguments.share)
     chosen = {fault: max(1, round(FAULTS[fault][1] * arguments.share)) for fault in arguments.only or FAULTS}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         result, held = run(Path(folder), size, chosen)
@@ -40,11 +57,12 @@ def main() -> int:
 
 def run(folder: Path, size: Size, chosen: Mapping[str, int]) -> tuple[dict[str, Any], list[Bound]]:
     """Let faults happen, each so many times; return the result and what must hold in it."""
-    with running(folder, size) as world:
-        for fault, times in chosen.items():
-            for _ in range(times):
-                world.trial(fault, FAULTS[fault][0])
-        verdict = judged(world, folder, size.payments)
+    order = [fault for fault, times in chosen.items() if fault in FAULTS for _ in range(times)]
+    random.Random(size.seed).shuffle(order)
+    with running(folder, replace(size, trials=len(order))) as world:
+        for fault in order:
+            world.trial(fault, FAULTS[fault][0])
+        verdict = judged(world, folder)
     result = {"seed": size.seed, **verdict, "trials": summed(world.trials)}
     return result, bounds(verdict, world.trials)
 
@@ -77,8 +95,11 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
     leaving = [trial["leave_seconds"] for trial in trials if "leave_seconds" in trial]
     if leaving:
         found.append(most("leaving after SIGTERM, seconds", max(leaving), LEAVE_SECONDS))
+    cached = [trial["cached_seconds"] for trial in trials if "cached_seconds" in trial]
+    if cached:
+        found.append(most("until the cache holds the newest, seconds", max(cached), RECOVERY_SECONDS))
     if "kills" in rows:
-        inside = INSIDE_BATCH * rows["kills"]["trials"] // FAULTS["kills"][1]
+        inside = min(INSIDE_BATCH, rows["kills"]["trials"])
         found.append(least("kills inside a batch", rows["kills"]["inside_batch"], inside))
     return found
 
