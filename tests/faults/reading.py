@@ -108,20 +108,16 @@ class Reader:
         self.readings = {name: Reading(name, sent) for name in STREAM}
         self._names = {settings.topic(name): name for name in STREAM}
         overrides = {"group.id": "millrace.faults", "logger": log}
-        self._consumer = Consumer({**CONSUMER, **overrides, **settings.kafka})
+        self._configuration = {**CONSUMER, **overrides, **settings.kafka}
+        self._consumer = Consumer(self._configuration)
+        self._following: dict[tuple[str, int], int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self._failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin to read."""
-        self._consumer.assign(
-            [
-                TopicPartition(topic, partition, 0)
-                for topic, name in self._names.items()
-                for partition in range(schemas.partition_count(name))
-            ]
-        )
+        self._consumer.assign(self._places())
         self._thread.start()
 
     def has(self, topic: str, name: str) -> bool:
@@ -136,19 +132,35 @@ class Reader:
 
     def stop(self) -> None:
         """End the thread once it has read all there is."""
-        wait_for(self._is_at_the_end, CATCH_UP_SECONDS, "the reader at the end of all topics")
+        ends = self._ends()
+        wait_for(lambda: self._has_read(ends), CATCH_UP_SECONDS, "the reader at the end of all topics")
         self._stopping.set()
         self._thread.join()
         self._consumer.close()
         if self._failure is not None:
             raise self._failure
 
-    def _is_at_the_end(self) -> bool:
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """Return the ends of all partitions; of another client, since ours serves one thread."""
+        client = Consumer(self._configuration)
+        ends = {
+            (place.topic, place.partition): client.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[1]
+            for place in self._places()
+        }
+        client.close()
+        return ends
+
+    def _has_read(self, ends: Mapping[tuple[str, int], int]) -> bool:
         if self._failure is not None:
             raise self._failure
-        places = self._consumer.position(self._consumer.assignment())
-        ends = [self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[1] for place in places]
-        return all(max(place.offset, 0) >= end for place, end in zip(places, ends, strict=True))
+        return all(self._following.get(place, 0) >= end for place, end in ends.items())
+
+    def _places(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, partition, 0)
+            for topic, name in self._names.items()
+            for partition in range(schemas.partition_count(name))
+        ]
 
     def _run(self) -> None:
         try:
@@ -162,7 +174,9 @@ class Reader:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is None:
-            reading = self.readings[self._names[str(message.topic())]]
+            topic = str(message.topic())
+            reading = self.readings[self._names[topic]]
             reading.take(message.partition() or 0, message.key() or b"", message.value() or b"")
+            self._following[topic, message.partition() or 0] = (message.offset() or 0) + 1
         elif error.code() not in AWAY:
             raise KafkaException(error)
