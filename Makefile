@@ -42,7 +42,10 @@ bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
 	@$(RUN) python -m tests.bench.stages --rounds 2
 
 faults: setup ## faults of every kind under load, judged against one thread; SHARE=0.1 for a tenth of it
-	@$(RUN) python -m tests.faults.run --share $(or $(SHARE),1)
+	@$(RUN) python -m tests.faults --share $(or $(SHARE),1)
+
+soak: setup ## half of capacity for 20 minutes with 5 kills; MINUTES=5 for less
+	@$(RUN) python -m tests.faults.soak --minutes $(or $(MINUTES),20)
 
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run
@@ -67,4 +70,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults fuzz gates helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults soak fuzz gates helm scale-page test check lint format

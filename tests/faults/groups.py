@@ -8,10 +8,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import schemas
 from services.cli.demo.story import ALL_GROUPS
+from services.replay.pipeline import Pipeline
 from shared.settings import Settings
 from shared.stream.clients import log
+from tests.waiting import wait_for
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS, BACKLOG_SECONDS = 5.0, 1200.0
 
 Place = tuple[str, int]
 
@@ -58,3 +60,10 @@ class Groups:
         """Close the clients."""
         for client in self._clients.values():
             client.close()
+
+
+def caught_up(settings: Settings) -> None:
+    """Return when every service has taken and committed all that there is, however long that takes."""
+    pipeline = Pipeline(settings, ALL_GROUPS)
+    wait_for(lambda: pipeline.slowest() is None, BACKLOG_SECONDS, "the end of the backlog")
+    pipeline.close()

@@ -1,0 +1,58 @@
+"""Runs the parts of `make faults` one after the other, each in a process of its own.
+
+The last line of stdout is one JSON object with all results; the exit code is 1 when a bound is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+PARTS = {
+    "stream": "run",
+    "poison": "poison",
+    "overload": "overload",
+    "teeth": "teeth",
+    "lifecycle": "lifecycle",
+}
+LIFECYCLE_KILLS = 20
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    arguments, began = _arguments(), time.monotonic()
+    found = {name: run(name, arguments.share) for name in arguments.parts}
+    is_ok = all(each["is_ok"] for each in found.values())
+    print(json.dumps({**found, "seconds": round(time.monotonic() - began), "is_ok": is_ok}))
+    return 0 if is_ok else 1
+
+
+def run(name: str, share: float) -> dict[str, Any]:
+    """Run a part; one that gives no result is not ok."""
+    print(f"== {name}", file=sys.stderr, flush=True)
+    options = ["--share", str(share)]
+    if name == "lifecycle":
+        options = ["--kills", str(max(1, round(LIFECYCLE_KILLS * share)))]
+    command = [sys.executable, "-m", f"tests.faults.{PARTS[name]}", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    last = done.stdout.strip().rpartition("\n")[2]
+    if not last.startswith("{"):
+        return {"is_ok": False, "failed": f"exit code {done.returncode} and no result"}
+    result: dict[str, Any] = json.loads(last)
+    print(last, file=sys.stderr, flush=True)
+    return result
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("faults", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)} (%(default)s)")
+    parser.add_argument("--share", type=float, default=1.0, help="of repetitions and payments (%(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The tiny service with one rule broken, named on the command line: what the checkers must catch."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from confluent_kafka import TopicPartition
+
+from shared.stream import assignment, clients, loop
+from shared.stream.loop import Loop
+from shared.stream.positions import Positions
+from shared.stream.progress import Place, Reached, committed_reach
+from shared.stream.snapshots import Snapshots
+from tests.faults import stream_stage
+from tests.faults.stream_stage import Tiny
+from tests.waiting import elapse
+
+BATCH_SECONDS = 0.05  # a batch takes so long that a kill lands inside one
+COMMIT_EVERY_MS = 5
+LONGER = 10_000_000  # than what the broker takes
+
+
+def sound() -> None:
+    """Break nothing."""
+
+
+def auto_commit() -> None:
+    """Let the client commit what was polled, whatever became of it."""
+    automatic = {"enable.auto.commit": True, "enable.auto.offset.store": True}
+    clients.CONSUMER.update({**automatic, "auto.commit.interval.ms": COMMIT_EVERY_MS})
+    assignment.committed_reach = lambda offset, metadata, needs: committed_reach(offset, metadata, False)
+    Loop.commit = _without_commit  # type: ignore[method-assign]
+
+
+def _without_commit(self: Loop, is_asynchronous: bool) -> None:
+    self.assignment.progress.take_changed()
+
+
+def no_position_rule() -> None:
+    """Take every record as a first copy."""
+    Positions.accept = lambda self, places, upstream, offsets: np.ones(len(places), np.bool_)  # type: ignore[method-assign,assignment]
+
+
+def no_gap_rule() -> None:
+    """Let the producer go on after a record that the broker refused."""
+    loop.RECORD_BYTES = LONGER
+    clients.PRODUCER.update({"enable.gapless.guarantee": False, "message.max.bytes": LONGER})
+
+
+def checkpoint_after_commit() -> None:
+    """Write the state of now under the offsets that were durable before."""
+    take = Snapshots._take
+
+    def taken(self: Snapshots, partition: int) -> None:
+        take(self, partition)
+        checkpoint = self._pending.get(partition)
+        if checkpoint is not None:
+            durable = self.assignment.progress.durable
+            offsets = {topic: durable[Place(topic, partition)].offset for topic in checkpoint.offsets}
+            self._pending[partition] = dataclasses.replace(checkpoint, offsets=offsets)
+
+    Snapshots._take = taken  # type: ignore[method-assign]
+
+
+def swallowed_exception() -> None:
+    """Go on after any error."""
+    take = Loop._take
+
+    def taken(self: Loop, messages: Any) -> None:
+        try:
+            take(self, messages)
+        except Exception:
+            return
+
+    Loop._take = taken  # type: ignore[method-assign]
+
+
+def random_member_ids() -> None:
+    """Join the group as somebody new at each start."""
+    made = clients.consumer
+
+    def random(settings: Any, group: str, **overrides: Any) -> Any:
+        return made(settings, group, **{**overrides, "group.instance.id": uuid.uuid4().hex})
+
+    clients.consumer = random
+
+
+def no_positions_committed() -> None:
+    """Commit offsets alone."""
+
+    def bare(self: Loop, place: Place, reached: Reached) -> TopicPartition:
+        return TopicPartition(self.settings.topic(place.topic), place.partition, reached.offset)
+
+    Loop._commit_of = bare  # type: ignore[method-assign]
+
+
+def own_partitioner() -> None:
+    """Let the client choose partitions."""
+    parts = loop.parts_of
+    loop.parts_of = lambda *given: [(topic, -1, messages) for topic, _, messages in parts(*given)]
+
+
+PLANTED: dict[str, Callable[[], None]] = {
+    each.__name__: each
+    for each in (
+        *(sound, auto_commit, no_position_rule, no_gap_rule, checkpoint_after_commit),
+        *(swallowed_exception, random_member_ids, no_positions_committed, own_partitioner),
+    )
+}
+
+
+def main() -> int:
+    process = Tiny.process
+
+    def slow(self: Tiny, batch: Any) -> Any:
+        elapse(BATCH_SECONDS)
+        return process(self, batch)
+
+    Tiny.process = slow  # type: ignore[method-assign]
+    PLANTED[sys.argv[1]]()
+    return stream_stage.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
