@@ -19,7 +19,7 @@ log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage
 QUEUED_MESSAGES = 200_000
 RECORD_BYTES = 1_000_000  # below what a topic takes, so that a record is refused before it is sent
 SESSION_MS = 10_000
-SOCKET_MS = 5000  # why so short: docs/decisions/0006-connections-that-hear-nothing.md
+SOCKET_MS = 5000  # why so short: docs/decisions/0008-connections-that-hear-nothing.md
 
 CONSUMER = {
     "enable.auto.commit": False,
