@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.bench.bounds import Bound, conclude, least, most
 from tests.faults import records, servers, services, state
+from tests.faults.gap import offset_gone
 from tests.faults.world import Size, World, judged, running
 
 RECOVERY_SECONDS = 30.0
@@ -42,6 +43,8 @@ FAULTS: dict[str, tuple[Callable[[World], dict[str, Any]], int]] = {
     "stops": (services.stops, 20),
 }
 """Each fault, and how often it happens in a whole run."""
+GAP = "offset_gone"
+"""Comes last, when all is judged: it deletes records."""
 
 
 def main() -> int:
@@ -49,7 +52,8 @@ def main() -> int:
     arguments, began = _arguments(), time.monotonic()
     payments = round(arguments.payments * arguments.share)
     size = Size(payments, arguments.entities, arguments.rate, arguments.seed, arguments.share)
-    chosen = {fault: max(1, round(FAULTS[fault][1] * arguments.share)) for fault in arguments.only or FAULTS}
+    whole = {**{fault: times for fault, (_, times) in FAULTS.items()}, GAP: 1}
+    chosen = {fault: max(1, round(whole[fault] * arguments.share)) for fault in arguments.only or whole}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         result, held = run(Path(folder), size, chosen)
     return conclude({**result, "seconds": round(time.monotonic() - began)}, held)
@@ -63,6 +67,8 @@ def run(folder: Path, size: Size, chosen: Mapping[str, int]) -> tuple[dict[str, 
         for fault in order:
             world.trial(fault, FAULTS[fault][0])
         verdict = judged(world, folder)
+        if GAP in chosen:
+            verdict[GAP] = offset_gone(world)
     result = {"seed": size.seed, **verdict, "trials": summed(world.trials)}
     return result, bounds(verdict, world.trials)
 
@@ -98,6 +104,9 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
     cached = [trial["cached_seconds"] for trial in trials if "cached_seconds" in trial]
     if cached:
         found.append(most("until the cache holds the newest, seconds", max(cached), RECOVERY_SECONDS))
+    if GAP in verdict:
+        silent = sum(not each for each in verdict[GAP].values())
+        found.append(most("deleted records passed over, or for ever", silent, 0))
     if "kills" in rows and rows["kills"]["trials"] >= INSIDE_BATCH:  # of fewer, all may land between batches
         found.append(least("kills inside a batch", rows["kills"]["inside_batch"], INSIDE_BATCH))
     return found
@@ -113,7 +122,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=150.0, help="payments a second (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the stack's files lie meanwhile")
-    parser.add_argument("--only", nargs="+", choices=FAULTS, help="these faults alone")
+    parser.add_argument("--only", nargs="+", choices=[*FAULTS, GAP], help="these faults alone")
     return parser.parse_args()
 
 
