@@ -50,7 +50,7 @@ soak: setup ## half of capacity for 20 minutes with 5 kills; MINUTES=5 for less
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run
 
-gates: setup ## planted bad models stopped by their gates, honest ones not, through the live services; under 5 minutes
+gates: setup ## planted bad models stopped by their gates, honest ones not, through the live services; about 5 minutes
 	@$(RUN) python -m tests.gates.run
 
 helm: setup ## lint, render and validate the Helm chart; builds helm with Go on first use
