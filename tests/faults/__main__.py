@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+from tests.faults.lifecycle import KILLS
+
 PARTS = {
     "stream": "run",
     "poison": "poison",
@@ -19,7 +21,6 @@ PARTS = {
     "teeth": "teeth",
     "lifecycle": "lifecycle",
 }
-LIFECYCLE_KILLS = 20
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def run(name: str, share: float) -> dict[str, Any]:
     print(f"== {name}", file=sys.stderr, flush=True)
     options = ["--share", str(share)]
     if name == "lifecycle":
-        options = ["--kills", str(max(1, round(LIFECYCLE_KILLS * share)))]
+        options = ["--kills", str(max(1, round(KILLS * share)))]
     command = [sys.executable, "-m", f"tests.faults.{PARTS[name]}", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     last = done.stdout.strip().rpartition("\n")[2]

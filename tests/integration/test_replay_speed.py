@@ -17,7 +17,7 @@ from tests.accuracy.served import accepted
 
 SMALL = Simulation(customers=100, terminals=60, radius=15.0, days=12, seed=2, compromised_terminals=1.0)
 SERVICES = ("ingest", "features.customer", "features.terminal", "scoring", "labels")
-SLOW_SECONDS = 40.0  # 3 seconds a day: far more than the services are behind
+SLOW_SECONDS = 20.0  # 1.7 seconds a day: far more than the services are behind
 DAY = 86_400
 
 

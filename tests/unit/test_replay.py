@@ -9,7 +9,6 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from services.cli import replay
-from services.replay import pace
 from services.replay.changes import Change
 from services.replay.delayed import DAY, Delays
 from services.replay.failure import ReplayError
@@ -188,7 +187,7 @@ class FakePipeline:
 
 
 def loop(pipeline: FakePipeline) -> ClosedLoop:
-    made = ClosedLoop(pipeline, 100, lambda: None)  # type: ignore[arg-type]
+    made = ClosedLoop(pipeline, 100, lambda: None, stuck_seconds=0.05)  # type: ignore[arg-type]
     made.wait(0, 50, 1)
     return made
 
@@ -203,8 +202,7 @@ def test_the_loop_goes_on_when_nothing_waits() -> None:
     loop(FakePipeline(None)).wait(900, 950, 1)
 
 
-def test_the_loop_names_a_service_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "STUCK_SECONDS", 0.05)
+def test_the_loop_names_a_service_that_stands_still() -> None:
     with pytest.raises(DependencyError, match=r"millrace\.labels"):
         loop(FakePipeline((10, "labels"))).wait(140, 150, 1)
 
