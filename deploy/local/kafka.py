@@ -123,12 +123,8 @@ class Kafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        options = [
-            "format",
-            f"--cluster-id={cluster}",
-            "--config",
-            self._configuration,
-        ]  # it may begin with -
+        # One word: an id that begins with a dash would be taken for an option.
+        options = ["format", f"--cluster-id={cluster}", "--config", self._configuration]
         tool = [*self._java(QUICK), "kafka.tools.StorageTool", *options]
         done = subprocess.run(
             [str(part) for part in tool], capture_output=True, text=True, timeout=START_SECONDS, check=False

@@ -29,12 +29,8 @@ ONE_THREAD = dict.fromkeys(
 # Settings are handed down as a whole; without compiled bytecode a service takes three times as long to start.
 NOT_INHERITED = ("MILLRACE_", "PYTHONDONTWRITEBYTECODE")
 STATE_FILE = "stack.json"
-BEHIND = (
-    "alerts",
-    "labels",
-    "monitor",
-    "training",
-)  # no score waits for these: they yield
+# No score waits for these: they yield.
+BEHIND = ("alerts", "labels", "monitor", "training")
 # A service has a session of its own, and where Linux groups by session it weighs those first (sched(7)).
 YIELDING = ("sh", "-c", 'echo 10 2>/dev/null >/proc/self/autogroup; exec nice -n 10 "$@"', "sh")
 

@@ -59,6 +59,15 @@ def slowest(standings: Iterable[Standing]) -> tuple[int | None, str] | None:
     return min(behind, default=None)
 
 
+def places(settings: Settings, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return all partitions of topics."""
+    return [
+        TopicPartition(settings.topic(topic), partition)
+        for topic in topics
+        for partition in range(schemas.partition_count(topic))
+    ]
+
+
 class Pipeline:
     """Asks the broker where the groups stand.
 
@@ -71,14 +80,7 @@ class Pipeline:
         self._admin: AdminClient = admin(settings)
         self._ahead = dict.fromkeys(TRAINING, definitions().label_lag)
         """By group, how far its event time is ahead: training tells when labels count, not when they came."""
-        self._places = {
-            group: [
-                TopicPartition(settings.topic(topic), partition)
-                for topic in topics
-                for partition in range(schemas.partition_count(topic))
-            ]
-            for group, topics in groups.items()
-        }
+        self._places = {group: places(settings, topics) for group, topics in groups.items()}
         self._consumers = {
             group: Consumer({**settings.kafka, "group.id": f"millrace.{group}", "enable.auto.commit": False})
             for group in groups

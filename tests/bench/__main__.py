@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from typing import Any
 
 from tests.bench import readme, results
+from tests.bench.bounds import last_result
 
 PARTS = {
     "stages": "stages",
@@ -44,12 +44,9 @@ def run(name: str) -> dict[str, Any]:
     print(f"== {name}", file=sys.stderr)
     options = latency_options() if name == "latency" else []
     command = [sys.executable, "-m", f"tests.bench.{PARTS[name]}", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    last = done.stdout.strip().rpartition("\n")[2]
-    if not last.startswith("{"):
-        return {"is_ok": False, "failed": f"exit code {done.returncode} and no result"}
-    result: dict[str, Any] = json.loads(last)
-    results.keep(name, result)
+    result = last_result(command)
+    if "failed" not in result:
+        results.keep(name, result)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,16 @@ def conclude(result: dict[str, Any], bounds: Sequence[Bound]) -> int:
             print(f"missed: {bound.row()}", file=sys.stderr)
     print(json.dumps({**result, "bounds": [bound.row() for bound in bounds], "is_ok": is_ok}))
     return 0 if is_ok else 1
+
+
+def last_result(command: Sequence[str]) -> dict[str, Any]:
+    """Run a command and return the result on its last line; one that gives none is not ok."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    last = done.stdout.strip().rpartition("\n")[2]
+    if not last.startswith("{"):
+        return {"is_ok": False, "failed": f"exit code {done.returncode} and no result"}
+    result: dict[str, Any] = json.loads(last)
+    return result
 
 
 def rounded(value: float) -> float:

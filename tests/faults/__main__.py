@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from typing import Any
 
+from tests.bench.bounds import last_result
 from tests.faults.lifecycle import KILLS
 
 PARTS = {
@@ -39,12 +39,8 @@ def run(name: str, share: float) -> dict[str, Any]:
     if name == "lifecycle":
         options = ["--kills", str(max(1, round(KILLS * share)))]
     command = [sys.executable, "-m", f"tests.faults.{PARTS[name]}", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    last = done.stdout.strip().rpartition("\n")[2]
-    if not last.startswith("{"):
-        return {"is_ok": False, "failed": f"exit code {done.returncode} and no result"}
-    result: dict[str, Any] = json.loads(last)
-    print(last, file=sys.stderr, flush=True)
+    result = last_result(command)
+    print(json.dumps(result), file=sys.stderr, flush=True)
     return result
 
 

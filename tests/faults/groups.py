@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 
-import schemas
 from services.cli.demo.story import ALL_GROUPS
-from services.replay.pipeline import Pipeline
+from services.replay.pipeline import Pipeline, places
 from shared.settings import Settings
 from shared.stream.clients import log
 from tests.waiting import wait_for
@@ -22,14 +21,7 @@ class Groups:
     """The consumer groups of the services; one client for each."""
 
     def __init__(self, settings: Settings) -> None:
-        self._places = {
-            group: [
-                TopicPartition(settings.topic(topic), partition)
-                for topic in topics
-                for partition in range(schemas.partition_count(topic))
-            ]
-            for group, topics in ALL_GROUPS.items()
-        }
+        self._places = {group: places(settings, topics) for group, topics in ALL_GROUPS.items()}
         quiet = {"enable.auto.commit": False, "logger": log}
         self._clients = {
             group: Consumer({**settings.kafka, **quiet, "group.id": f"millrace.{group}"})
