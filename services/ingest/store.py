@@ -54,6 +54,9 @@ class Store:
         content = self._rows.get(b"m")
         self.applied: dict[str, int] = msgspec.msgpack.decode(content) if content else {}
         self._writes = WriteBatch(raw_mode=True)
+        # Where what may be forgotten begins: RocksDB walks slowly over keys that it has dropped.
+        self._first_time = _LEAST
+        self._first_marks: dict[str, bytes] = {}
 
     def entries(self, ids: Sequence[bytes]) -> Entries:
         """Return what is known of ids."""
@@ -73,6 +76,7 @@ class Store:
             self._writes.put(b"p" + name, content[at * ENTRY_BYTES : (at + 1) * ENTRY_BYTES])
         newest, last = int(entries.event_times[rows].max()), int(entries.offsets[rows].max())
         self._writes.put(b"t" + _ordered(newest) + _ordered(last), msgspec.msgpack.encode(names))
+        self._first_time = min(self._first_time, newest)
 
     def mark(self, topic: str, offset: int) -> Mark | None:
         """Return how far event time was before ``offset``, None at the start of the log."""
@@ -91,16 +95,19 @@ class Store:
 
     def forget(self, topic: str, offset: int, before: int) -> None:
         """Drop ids with event times below ``before`` and the marks that no restart can need."""
-        for key, content in self._range(b"t" + _ordered(_LEAST), b"t" + _ordered(before)):
+        for key, content in self._range(b"t" + _ordered(self._first_time), b"t" + _ordered(before)):
             names = msgspec.msgpack.decode(content, type=list[bytes])
             entries = self.entries(names)
             is_past = (entries.offsets >= 0) & (entries.event_times < before)
             for row in np.flatnonzero(is_past).tolist():
                 self._writes.delete(b"p" + names[row])
             self._writes.delete(key)
-        marks = self._range(_topic_key(topic) + _ordered(0), _topic_key(topic) + _ordered(offset))
-        for key, _ in marks[:-1]:
+        self._first_time = max(self._first_time, before)
+        first = self._first_marks.get(topic, _topic_key(topic))
+        marks = [key for key, _ in self._range(first, _topic_key(topic) + _ordered(offset))]
+        for key in marks[:-1]:
             self._writes.delete(key)
+        self._first_marks[topic] = marks[-1] if marks else first
 
     def write(self) -> None:
         """Write everything since the last call at once."""
