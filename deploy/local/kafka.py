@@ -21,18 +21,22 @@ LOGGING = Path(__file__).with_name("log4j2.properties")
 START_SECONDS = 180.0  # 6 on two idle cores, 50 seen on two that were seven times overbooked
 STOP_SECONDS = 12.0
 ANSWER_SECONDS = 2.0
-MEMORY = ("-Xms512m", "-Xmx512m", "-Xmn256m", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
-QUICK = "-XX:TieredStopAtLevel=1"  # a tool of two seconds: not worth the second compiler
+MEMORY = ("-Xms512m", "-Xmx512m", "-Xmn256m", "-XX:+UseSerialGC", "-Xshare:auto")
+QUICK = "-XX:TieredStopAtLevel=1"  # without the second compiler, which takes a fifth of a core for minutes
 
 
 class Kafka:
-    """A broker whose data, configuration and log lie in ``folder``; it starts again on the same ports."""
+    """A broker whose data, configuration and log lie in ``folder``; it starts again on the same ports.
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    One that is ``lasting`` is compiled as a broker in production is: slower for some minutes, then faster.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None, lasting: bool = False) -> None:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self.log = self.folder / "kafka.log"
         self._controller_port = free_port()
+        self._options = () if lasting else (QUICK,)
         self._child: processes.Child | None = None
 
     @property
@@ -63,7 +67,7 @@ class Kafka:
         if self.is_running:
             return self.bootstrap
         self._configure()
-        command = [*self._java(), "kafka.Kafka", self._configuration]
+        command = [*self._java(*self._options), "kafka.Kafka", self._configuration]
         self._child = processes.start(command, self._output)
         try:
             processes.await_ready(self._child, "Kafka", self.log, self._answers, START_SECONDS)
