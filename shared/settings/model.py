@@ -36,8 +36,8 @@ class Section(BaseModel):
 class StreamSettings(Section):
     """The run loop."""
 
-    batch_ms: float = Field(20.0, ge=0, le=100)
-    """Most time for which records gather after a batch; one that comes after a longer pause does not wait."""
+    batch_ms: int = Field(40, ge=1, le=100)
+    """How long raw records gather at the broker before a fetch is answered; what nobody waits for, longer."""
     commit_ms: int = Field(150, ge=10, le=200)
     checkpoint_seconds: float = Field(5.0, gt=0, le=3600)
     max_batch: int = Field(2000, ge=1, le=100_000)

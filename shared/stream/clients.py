@@ -18,6 +18,7 @@ log.addHandler(logging.NullHandler())  # a command says in one sentence what the
 log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())  # meant, at each start
 QUEUED_MESSAGES = 200_000
 RECORD_BYTES = 1_000_000  # below what a topic takes, so that a record is refused before it is sent
+GATHERED_BYTES = 1_000_000  # what comes in a few milliseconds of full speed: more need not gather
 SESSION_MS = 10_000
 SOCKET_MS = 5000  # why so short: docs/decisions/0008-connections-that-hear-nothing.md
 
@@ -30,8 +31,6 @@ CONSUMER = {
     "session.timeout.ms": SESSION_MS,
     "heartbeat.interval.ms": 2000,
     "queued.max.messages.kbytes": 32_768,
-    "queued.min.messages": 1,  # a request costs as much as a batch: none for what would only wait here
-    "fetch.queue.backoff.ms": 8,
 }
 
 PRODUCER = {
@@ -39,7 +38,7 @@ PRODUCER = {
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
     "message.timeout.ms": 0,  # the one infinite timeout: giving up on a record would lose it
-    "linger.ms": 0,  # the run loop gathers already
+    "linger.ms": 0,  # the stages take what has gathered already
     "message.max.bytes": RECORD_BYTES,
     "queue.buffering.max.messages": QUEUED_MESSAGES,
     "queue.buffering.max.kbytes": 1_048_576,
@@ -73,6 +72,15 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     """Return a consumer of a group, without automatic commits and with a stable member id."""
     identity = {"group.id": group, "group.instance.id": f"{group}-{settings.instance}"}
     return made(Consumer, {**CONSUMER, **identity, **overrides, **settings.kafka})
+
+
+def gathered(milliseconds: int) -> dict[str, int]:
+    """Return settings of a consumer for whom the broker lets records gather before it answers a fetch.
+
+    A batch costs as much as fifty records, and a fetch as much as a batch. Records that gather here,
+    after the fetch, would have waited for the next fetch before.
+    """
+    return {"fetch.wait.max.ms": milliseconds, "fetch.min.bytes": GATHERED_BYTES}
 
 
 def producer(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> Producer:

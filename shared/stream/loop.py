@@ -20,7 +20,6 @@ from shared.stream import batches
 from shared.stream.assignment import Assignment
 from shared.stream.clients import QUEUED_MESSAGES, RECORD_BYTES
 from shared.stream.dead_letters import DeadLetters
-from shared.stream.gathering import Gathering
 from shared.stream.marker import CrashMarker
 from shared.stream.meters import Meters
 from shared.stream.progress import Place, Reached, Ticket
@@ -29,6 +28,9 @@ from shared.stream.sending import parts_of
 from shared.stream.snapshots import Snapshots
 
 WAIT_SECONDS = 0.05
+TOGETHER_SECONDS = (
+    0.003  # in which all of a batch is here that an upstream stage sent, partition by partition
+)
 LEAVE_SECONDS = 8.0
 LOST_EXIT = 70
 ROOM = QUEUED_MESSAGES // 2
@@ -47,9 +49,7 @@ class Loop:
     letters: DeadLetters
     meters: Meters
     snapshots: Snapshots
-    gathering: Gathering
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
     _commit_due: float = 0.0
     _rebalances: int = 0
 
@@ -64,14 +64,11 @@ class Loop:
         """Take what one poll brings, then commit and checkpoint what is due."""
         self.producer.poll(0)
         messages = self._poll()
-        began = self.clock()
         if messages:
             self._take(messages)
         else:
             self._send(self.stage.idle(), {})
         now = self.clock()
-        if messages:
-            self.gathering.worked(began, now)
         if now >= self._commit_due:
             self._commit_due = now + self.settings.stream.commit_ms / 1000
             self.commit(is_asynchronous=True)
@@ -136,12 +133,13 @@ class Loop:
         return TopicPartition(topic, place.partition, reached.offset, reached.metadata())
 
     def _poll(self) -> list[Message]:
-        first = self.consumer.poll(WAIT_SECONDS)
+        first = self.consumer.poll(0)
         if first is None:
-            return []
+            first = self.consumer.poll(WAIT_SECONDS)
+            if first is None:
+                return []
+            time.sleep(TOGETHER_SECONDS)
         before = self._rebalances
-        if (seconds := self.gathering.seconds_left(self.clock())) > 0:
-            self.sleep(seconds)
         more = self.consumer.consume(self.settings.stream.max_batch - 1, 0)
         if self._rebalances == before:
             return [first, *more]

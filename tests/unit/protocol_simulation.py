@@ -18,7 +18,6 @@ from shared import wire
 from shared.settings import Settings
 from shared.settings.model import StreamSettings
 from shared.stream.assignment import Assignment
-from shared.stream.gathering import Gathering
 from shared.stream.loop import Loop
 from shared.stream.memory import MemoryLog, MemoryProducer
 from shared.stream.snapshots import Snapshots
@@ -170,7 +169,6 @@ class Simulation:
             quiet,
             quiet,
             snapshots,
-            Gathering(0, is_patient=False),
             clock=lambda: self.time,
         )
         loop.subscribe()

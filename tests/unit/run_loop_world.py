@@ -15,7 +15,6 @@ from shared.stream import Arrays, Batch, Input, Outgoing, Stage
 from shared.stream.assignment import Assignment
 from shared.stream.checkpoints import Checkpoints
 from shared.stream.dead_letters import DeadLetters
-from shared.stream.gathering import Gathering
 from shared.stream.loop import Loop
 from shared.stream.marker import CrashMarker
 from shared.stream.memory import MemoryLog
@@ -95,7 +94,6 @@ class World:
             DeadLetters("counting", self.settings),
             meters,
             Snapshots(stage, assignment, meters, self.settings.stream.checkpoint_seconds, AtOnce()),
-            Gathering(0, is_patient=False),
             clock=self._tick,
         )
         loop.subscribe()
