@@ -79,7 +79,14 @@ class Redis:
             return self.url
         self.folder.mkdir(parents=True, exist_ok=True)
         place = ("--bind", HOST, "--port", str(self.port), "--dir", str(self.folder))
-        command: list[str | Path] = [redis_server(), *place, "--maxmemory", self.max_memory, *OPTIONS]
+        command: list[str | Path] = [
+            *processes.YIELDING,
+            redis_server(),
+            *place,
+            "--maxmemory",
+            self.max_memory,
+            *OPTIONS,
+        ]
         self._child = processes.start(command, self.log)
         try:
             processes.await_ready(self._child, "Redis", self.log, self._answers, START_SECONDS)

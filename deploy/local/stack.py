@@ -31,8 +31,6 @@ NOT_INHERITED = ("MILLRACE_", "PYTHONDONTWRITEBYTECODE")
 STATE_FILE = "stack.json"
 # No score waits for these: they yield.
 BEHIND = ("alerts", "labels", "monitor", "training")
-# A service has a session of its own, and where Linux groups by session it weighs those first (sched(7)).
-YIELDING = ("sh", "-c", 'echo 10 2>/dev/null >/proc/self/autogroup; exec nice -n 10 "$@"', "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +162,7 @@ def _commands(
     for service in services:
         for number in range(instances):
             name = f"{service}.{number}" if number else service
-            priority = YIELDING if service in BEHIND else ()
+            priority = processes.YIELDING if service in BEHIND else ()
             commands[name] = [*priority, sys.executable, "-m", *SERVICES[service]]
             numbers[name] = number
     return commands, numbers
