@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from shared import wire
 from shared.stream import Outgoing
 
 IMPLIED, EXPLICIT = 0, 1
+_FLAGS = wire.long_bytes(0), wire.long_bytes(1)
 CARRIED = ("transaction_id", "terminal_id", "customer_features", "customer_features_version")
 """What an outcome takes over from the payment that was scored."""
 
@@ -83,6 +85,10 @@ def _outcomes(found: list[tuple[int, Score, Version]]) -> Outgoing:
 
 
 def _end(is_fraud: bool, time: int, origin: str, rank: int) -> bytes:
+    return _FLAGS[is_fraud] + wire.long_bytes(time) + _told(origin, rank)
+
+
+@lru_cache(64)
+def _told(origin: str, rank: int) -> bytes:
     name = origin.encode()
-    parts = (wire.long_bytes(int(is_fraud)), wire.long_bytes(time), wire.long_bytes(len(name)), name)
-    return b"".join((*parts, wire.long_bytes(rank)))
+    return wire.long_bytes(len(name)) + name + wire.long_bytes(rank)
