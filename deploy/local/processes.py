@@ -37,9 +37,7 @@ class Identity:
         return started(self.pid) == self.started
 
 
-# Before a command: it yields. A child has a session of its own, and where Linux groups by session it weighs
-# those first (sched(7)).
-YIELDING = ("sh", "-c", 'echo 10 2>/dev/null >/proc/self/autogroup; exec nice -n 10 "$@"', "sh")
+YIELDING = ("nice", "-n", "10")  # before a command: no score waits for it
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -50,7 +48,8 @@ def environment(**changes: str) -> dict[str, str]:
 def start(command: Sequence[str | Path], log: Path, variables: Mapping[str, str] | None = None) -> Child:
     """Start a child that writes to ``log`` and is killed when the calling thread ends.
 
-    It has a session of its own, so that an interrupt from the terminal reaches only its parent.
+    It has a process group of its own, so that an interrupt from the terminal reaches only its parent, but
+    no session: Linux would weigh sessions first (autogroups, sched(7)), the broker like the least service.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -60,7 +59,7 @@ def start(command: Sequence[str | Path], log: Path, variables: Mapping[str, str]
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(variables) if variables is not None else None,
-            start_new_session=True,
+            process_group=0,
             preexec_fn=_end_with_parent,
         )
     _children.add(child)
