@@ -2,7 +2,7 @@
 
 Counted from the moment at which a payment was due to the broker's time of its score, so a sender that is
 held up hides nothing. Both chains run in one stack with all services up; rounds alternate, and quantiles
-are taken over all of them. The first rounds only warm up: a fresh broker compiles itself for a minute.
+are taken over all of them. The first rounds only warm up: a fresh broker compiles itself for a while.
 CPU shares of all processes go to stderr. The last line of stdout is one JSON object; the exit code is 1
 when the chain's p99 is over the limit.
 """
@@ -154,9 +154,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rates", type=float, nargs="+", default=[5000.0], help="payments/s (%(default)s)")
     parser.add_argument("--limit", type=float, default=LIMIT_RATIO, help="of the p99 ratio (%(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="length of a round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=4, help="rounds that count, of each rate")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds that count, of each rate")
     parser.add_argument(
-        "--warm-ups", type=int, default=10, help="rounds at 5,000/s before them (%(default)s)"
+        "--warm-ups", type=int, default=3, help="rounds at 5,000/s before them (%(default)s)"
     )
     return parser.parse_args()
 
