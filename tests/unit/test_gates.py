@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from services.training.examples import Examples
 from services.training.gates import evidence
-from services.training.gates.calibration import calibration, recalibration
+from services.training.gates.calibration import calibration, further_off, recalibration
 from services.training.gates.cost import cost
 from services.training.gates.events import signals
 from services.training.gates.evidence import Learned, Refitted, Trial
@@ -139,6 +139,78 @@ def test_a_group_whose_frauds_are_missed_fails_and_chance_differences_pass() -> 
         verdict = subpopulations(scored(starved), GROUPS, POLICY, BOUNDS.subpopulations)
         assert verdict.outcome == "fail"
         assert attribute in verdict.sentence
+
+
+def test_scores_as_ill_calibrated_as_the_champions_are_no_reason_to_keep_it() -> None:
+    logits = np.log(TRIAL.scores / (1 - TRIAL.scores))
+    sharp, sharper = (1 / (1 + np.exp(-factor * logits)) for factor in (2.5, 4.0))
+
+    def outcome(candidate: np.ndarray, champion: np.ndarray | None) -> str:
+        return calibration(Trial(TRIAL.examples, candidate, champion), BOUNDS.calibration).outcome
+
+    assert outcome(sharp, None) == outcome(sharp, TRIAL.scores) == outcome(sharper, sharp) == "fail"
+    assert outcome(sharp, sharp) == outcome(sharp, sharper) == "pass"
+    low, lower = TRIAL.scores / 3, TRIAL.scores / 9
+    assert outcome(low, None) == outcome(lower, low) == "fail"
+    assert outcome(low, lower) == "pass"
+
+
+def test_what_is_calibrated_passes_beside_a_champion_that_ranks_better() -> None:
+    blurred = np.full(len(TRIAL.scores), TRIAL.scores.mean())
+    blurred = np.where(TRIAL.scores > 0.5, TRIAL.scores[TRIAL.scores > 0.5].mean(), blurred)
+    found = calibration(replace(TRIAL, scores=TRIAL.scores, champion=blurred), BOUNDS.calibration)
+    assert found.outcome == "pass"
+    assert (found.numbers["excess_loss_high"] or 0.0) < 0
+
+
+def test_excess_loss_is_that_of_the_formula_and_its_interval_takes_customers_whole() -> None:
+    examples = trial(6, customers=1).examples
+    rows = examples.rows.with_columns(
+        customer_id=pl.Series([token("a")] * 2 + [token("b")] * 4), is_fraud=pl.Series([True] + [False] * 5)
+    )
+    pair = Trial(Examples(rows, examples.features), np.full(6, 0.2), np.array([0.4, *[0.2] * 5]))
+    found = further_off(pair, 0.95)
+    assert found.estimate == pytest.approx(np.log(2))  # of -ln 0.2 + ln 0.4, for the one fraud
+    reach = 1.959964 * np.sqrt(2) * np.log(2) / 2  # both customers lie half of it from their mean
+    assert found.interval == pytest.approx((np.log(2) - reach, np.log(2) + reach))
+
+
+def test_a_loss_that_may_be_chance_leaves_a_miss_of_calibration_open() -> None:
+    customer = TRIAL.examples.rows["customer_id"].rank("dense").to_numpy()
+    is_worse = customer % 2 == 1  # with half of the customers, and as much better with the others
+    candidate = np.where(is_worse, TRIAL.scores / 6, TRIAL.scores / 3)
+    champion = np.where(is_worse, TRIAL.scores / 3, TRIAL.scores / 6)
+    found = calibration(Trial(TRIAL.examples, candidate, champion), BOUNDS.calibration)
+    assert calibration(Trial(TRIAL.examples, candidate), BOUNDS.calibration).outcome == "fail"
+    assert found.outcome == "not_enough_evidence"
+    assert found.numbers["excess_loss_low"] < 0 < found.numbers["excess_loss"]  # type: ignore[operator]
+
+
+def test_a_group_that_the_champion_misses_too_is_no_reason_to_keep_it() -> None:
+    starved = {
+        share: np.where(GROUPS["channel"] == "online", TRIAL.scores * share, TRIAL.scores)
+        for share in (0.2, 0.5, 1.0)
+    }
+
+    def outcome(candidate: float, champion: float | None) -> str:
+        scores = None if champion is None else starved[champion]
+        pair = Trial(TRIAL.examples, starved[candidate], scores)
+        return subpopulations(pair, GROUPS, POLICY, BOUNDS.subpopulations).outcome
+
+    assert outcome(0.2, None) == outcome(0.2, 1.0) == outcome(0.2, 0.5) == "fail"
+    assert outcome(0.2, 0.2) == outcome(0.5, 0.2) == "pass"
+
+
+def test_a_group_is_held_against_the_champion_of_the_same_metric_and_group_only() -> None:
+    def starved(group: str) -> np.ndarray:
+        return np.where(GROUPS["region"] == group, TRIAL.scores * 0.2, TRIAL.scores)
+
+    pair = Trial(TRIAL.examples, starved("south"), starved("north"))
+    found = subpopulations(pair, GROUPS, POLICY, BOUNDS.subpopulations)
+    assert found.outcome == "fail"
+    assert "region south" in found.sentence
+    assert found.numbers["champion"] is not None
+    assert found.numbers["champion"] < 0  # recall and precision of the south are better there
 
 
 def test_groups_are_told_by_customer_and_amount() -> None:

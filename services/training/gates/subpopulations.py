@@ -1,9 +1,13 @@
-"""Gate `subpopulations`: no group of customers or payments is much worse off than all others."""
+"""Gate `subpopulations`: no group of customers or payments is much worse off than all others.
+
+A group that is as badly off with the champion on the same payments is no reason to keep it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import polars as pl
 from fairlearn.metrics import MetricFrame
@@ -19,6 +23,8 @@ SHARES = ("recall", "false_positive_rate", "precision")
 CALIBRATION = "calibration"
 IS_BETTER_LOW = {"false_positive_rate"}
 NO_BOUND = float("inf")
+LEAST_GROUPS = 2
+LEAST_RATIO = 1e-6  # of frauds expected: scores that are all 0 expect none
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,22 @@ class Tally:
         }[metric]
 
 
+class Pair(NamedTuple):
+    """A group and all others, to be compared in one metric."""
+
+    attribute: str
+    group: str
+    metric: str
+    one: Tally
+    others: Tally
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A group against all others in one metric; ``worse`` says by how much it is worse off."""
+    """A group against all others in one metric; ``worse`` says by how much it is worse off.
+
+    ``champion`` says it of the champion, None where that cannot be told; ``limit`` is at least that.
+    """
 
     attribute: str
     group: str
@@ -59,6 +78,7 @@ class Comparison:
     interval: Interval
     limit: float
     outcome: Outcome
+    champion: float | None = None
 
 
 def tallies(is_fraud: Labels, scores: Scores, groups: pl.Series, review_at: float) -> dict[str, Tally]:
@@ -87,13 +107,15 @@ def comparisons(
     """
     pairs = []
     for attribute, limits in bounds.most_difference.items():
-        found = tallies(trial.examples.is_fraud, trial.scores, groups[attribute], policy.review_at)
-        for group, tally in found.items() if len(found) > 1 else ():
-            others = Tally.of(each for name, each in found.items() if name != group)
-            supported = _supported(tally, others, limits, bounds.least_support)
-            pairs += [(attribute, group, metric, tally, others, limits[metric]) for metric in supported]
+        sides = _sides(trial, trial.scores, groups[attribute], policy)
+        rivals = {} if trial.champion is None else _sides(trial, trial.champion, groups[attribute], policy)
+        for group, (one, others) in sides.items():
+            for metric in _supported(one, others, limits, bounds.least_support):
+                pair = Pair(attribute, group, metric, one, others)
+                rival = _rival(rivals.get(group), metric, limits, bounds.least_support)
+                pairs.append((pair, limits[metric], rival))
     quantile = normal_quantile(bounds.confidence, max(len(pairs), 1))
-    return [_compared(*pair, quantile) for pair in pairs]
+    return [_compared(*each, quantile) for each in pairs]
 
 
 def subpopulations(trial: Trial, groups: pl.DataFrame, policy: Policy, bounds: Subpopulations) -> Verdict:
@@ -110,12 +132,14 @@ def subpopulations(trial: Trial, groups: pl.DataFrame, policy: Policy, bounds: S
         "open": float(sum(each.outcome == "not_enough_evidence" for each in found)),
         "low": first.interval[0],
         "high": first.interval[1],
+        "champion": first.champion,
     }
     return Verdict(
         gate=GATE,
         outcome=worst_of([each.outcome for each in found]),
         sentence=f"Of {len(found)} comparisons the widest is {first.metric} of {first.attribute} "
-        f"{first.group}: worse than all others by {first.worse:.3f}, allowed {first.limit:.3g}.",
+        f"{first.group}: worse than all others by {first.worse:.3f}, allowed {first.limit:.3g}"
+        f"{_beside(first)}.",
         value=first.worse,
         limit=first.limit,
         numbers=numbers,
@@ -132,26 +156,55 @@ def _supported(one: Tally, others: Tally, limits: dict[str, float], least: int) 
             yield metric
 
 
-def _compared(
-    attribute: str, group: str, metric: str, one: Tally, others: Tally, limit: float, quantile: float
-) -> Comparison:
+def _sides(trial: Trial, scores: Scores, groups: pl.Series, policy: Policy) -> dict[str, tuple[Tally, Tally]]:
+    """Return each group's tally and that of all others; none where there is one group."""
+    found = tallies(trial.examples.is_fraud, scores, groups, policy.review_at)
+    if len(found) < LEAST_GROUPS:
+        return {}
+    return {
+        group: (tally, Tally.of(each for name, each in found.items() if name != group))
+        for group, tally in found.items()
+    }
+
+
+def _rival(
+    sides: tuple[Tally, Tally] | None, metric: str, limits: dict[str, float], least: int
+) -> float | None:
+    if sides is None or metric not in _supported(*sides, limits, least):
+        return None
+    return _worse(metric, *sides)[1]
+
+
+def _worse(metric: str, one: Tally, others: Tally) -> tuple[float, float]:
+    """Return a group's value, and by how much it is worse than that of all others."""
     if metric == CALIBRATION:
         value = one.expected / one.frauds
-        ratio = value / (others.expected / others.frauds)
-        apart = max(
-            ratio, 1 / ratio
-        )  # a group whose scores are too low is as wrong as one with too high ones
-        ends = ratio_interval(apart, quantile, one.frauds, others.frauds)
-        return Comparison(
-            attribute, group, metric, value, apart, ends, limit, _outcome(apart, ends, limit, 1.0)
-        )
+        ratio = max(value, LEAST_RATIO) / max(others.expected / others.frauds, LEAST_RATIO)
+        # A group whose scores are too low is as wrong as one with too high ones.
+        return value, max(ratio, 1 / ratio)
     first, second = one.share(metric), others.share(metric)
     sign = 1 if metric in IS_BETTER_LOW else -1
     value = first[0] / first[1]
-    worse = sign * (value - second[0] / second[1])
-    low, high = sorted(sign * end for end in difference_interval(first, second, quantile))
-    outcome = _outcome(worse, (low, high), limit, 0.0)
-    return Comparison(attribute, group, metric, value, worse, (low, high), limit, outcome)
+    return value, sign * (value - second[0] / second[1])
+
+
+def _compared(pair: Pair, limit: float, champion: float | None, quantile: float) -> Comparison:
+    one, others, metric = pair.one, pair.others, pair.metric
+    value, worse = _worse(metric, one, others)
+    if metric == CALIBRATION:
+        ends, even = ratio_interval(worse, quantile, one.frauds, others.frauds), 1.0
+    else:
+        sign = 1 if metric in IS_BETTER_LOW else -1
+        reach = difference_interval(one.share(metric), others.share(metric), quantile)
+        low, high = sorted(sign * end for end in reach)
+        ends, even = (low, high), 0.0
+    allowed = limit if champion is None else max(limit, champion)
+    outcome = _outcome(worse, ends, allowed, even)
+    return Comparison(pair.attribute, pair.group, metric, value, worse, ends, allowed, outcome, champion)
+
+
+def _beside(found: Comparison) -> str:
+    return "" if found.champion is None else f", the champion's by {found.champion:.3f}"
 
 
 def _outcome(worse: float, interval: Interval, limit: float, even: float) -> Outcome:
