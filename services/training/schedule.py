@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from services.training.recipe import Recipe
 from services.training.split import DAY
 from shared.settings.model import TrainingSettings
 from shared.signals import Signal
 
 SERVICE, REFUSED = "training", "refit-refused"
 ALARMS_OF = "monitor"  # scoring's alarms tell of packages: no fit mends these
-FIRST_AFTER = 28 * DAY
-"""From the first known label: enough to fit on, to wait for labels, and to test on."""
+FIRST_AFTER = (Recipe().days + Recipe().delay_days + Recipe().test_days) * DAY
+"""From the first known label: enough for the trial to fit on, to wait for labels, and to test on."""
 AGAIN_AFTER = DAY
 """After a refit that no model came of."""
 

@@ -37,7 +37,7 @@ from tests.waiting import wait_for
 SERVICES = ("ingest", "features.customer", "features.terminal", "scoring", "labels", "training")
 VICTIMS = ("training", "labels")
 KILLS = 20
-CUSTOMERS, DAYS = 600, 70
+CUSTOMERS, DAYS = 600, 84
 """Enough for a second champion, and the end of its predecessor."""
 BETWEEN_SECONDS = 6.0
 """A kill falls at the latest so long after the one before it."""

@@ -20,10 +20,10 @@ from shared.telemetry import Telemetry
 from tests.integration.test_training import DAY, EPOCH, write_examples
 from tests.waiting import wait_for
 
-FITS = [EPOCH + days * DAY for days in (36, 43)]
-"""28 days after the first label counted, then each week."""
-DAYS = 41
-"""Labels are known up to day 49, one before a third refit would be due."""
+FITS = [EPOCH + days * DAY for days in (50, 57)]
+"""42 days after the first label counted, then each week."""
+DAYS = 55
+"""Labels are known up to day 63, one before a third refit would be due."""
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles(quick: Settings) -> None:
 def test_an_alarm_brings_a_refit_forward(quick: Settings) -> None:
     write_examples(quick, DAYS)
     sender = producer(quick)
-    alarm = Signal("average-precision", EPOCH + 40 * DAY, "alarm", "monitor")
+    alarm = Signal("average-precision", EPOCH + 54 * DAY, "alarm", "monitor")
     sender.produce(quick.topic("monitoring.v1"), alarm.to_bytes(), b"average-precision", partition=0)
     assert sender.flush(30) == 0
-    run(started(quick), [FITS[0], EPOCH + 40 * DAY])
+    run(started(quick), [FITS[0], EPOCH + 54 * DAY])
 
 
 def test_a_refit_without_a_model_is_told_of_and_tried_a_day_later(quick: Settings) -> None:

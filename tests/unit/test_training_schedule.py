@@ -22,8 +22,8 @@ def refused(day: float) -> Signal:
 @pytest.mark.parametrize(
     ("signals", "fitted", "day", "why"),
     [
-        ([], [], 29, "first"),
-        ([alarm(3)], [], 29, "first"),
+        ([], [], 43, "first"),
+        ([alarm(3)], [], 43, "first"),
         ([], [30], 37, "schedule"),
         ([], [30, 37], 44, "schedule"),
         ([], [37, 30], 44, "schedule"),
@@ -33,7 +33,7 @@ def refused(day: float) -> Signal:
         ([alarm(36), alarm(33)], [30], 36, "alarm"),
         ([alarm(33, service="scoring")], [30], 37, "schedule"),
         ([alarm(33, severity="warning")], [30], 37, "schedule"),
-        ([refused(29)], [], 30, "first"),
+        ([refused(43)], [], 44, "first"),
         ([refused(37)], [30], 38, "schedule"),
         ([refused(37), refused(38)], [30], 39, "schedule"),
         ([refused(37)], [30, 38], 45, "schedule"),
