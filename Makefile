@@ -8,7 +8,7 @@ setup: ## make the environment in .venv from uv.lock
 	@command -v uv >/dev/null || python3 -m pip install --quiet uv
 	@uv sync --frozen --all-extras --compile-bytecode --quiet
 
-demo: setup ## show the whole stream in fast motion, on a Kafka and Redis of its own
+demo: setup ## show the whole stream and its models in fast motion, on a Kafka and Redis of its own; about 5 minutes
 	@$(RUN) millrace demo
 
 up: setup ## start Kafka, Redis and all services and leave them running

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument(
-        "--history-days", type=int, default=45, help="days played at full speed (%(default)s)"
+        "--history-days", type=int, default=61, help="days played at full speed before (%(default)s)"
     )
     parser.add_argument("--live-days", type=int, default=12, help="days played to be watched (%(default)s)")
     parser.add_argument("--rate", type=float, default=450.0, help="payments a second, live (%(default)s)")

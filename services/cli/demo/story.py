@@ -1,7 +1,11 @@
-"""What the demo tells: history, a model from it, live scoring, and the sum of it all."""
+"""What the demo tells: history and the model that comes of it, live scoring, change, attacks, and the sum.
+
+Nobody trains, and nobody moves a model but where somebody does what he should not.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,25 +16,30 @@ from typing import Any
 import polars as pl
 
 from deploy.local.stack import Stack, folder_settings
-from services.cli.demo import accounts
+from services.cli.demo import accounts, attacks, change
+from services.cli.demo.loop import Chronicle, Loop
 from services.cli.demo.poison import poison
 from services.cli.demo.view import View
 from services.cli.demo.watch import Watch
 from services.cli.run import SERVICES
-from services.replay.pipeline import GROUPS, Pipeline
+from services.replay.changes import Change
+from services.replay.pipeline import GROUPS, TRAINING, Pipeline
 from services.replay.player import Play, Player, Summary
 from services.replay.sender import Sender, send_customers
 from services.replay.simulator import Simulation
 from services.training.evaluate import evaluated, matured
 from services.training.examples import read_examples
-from services.training.publish import manifest_of, publish
-from services.training.recipe import Recipe
-from services.training.train import newest, tried
 from shared.features import definitions
 from shared.settings import Settings
 from shared.stream.clients import DependencyError
 
-RECIPE = Recipe(days=21, delay_days=7, test_days=7)
+FIRST_FIT = 44
+"""The day on which training has labels enough for a first model."""
+LEARNT_DAYS = 28
+"""From a change of fraud to the refit that an alarm asks for: labels count a week later, and a trial learns
+from days two weeks older still. By default it comes at once, knows little of what is new; others follow."""
+REFIT_DAYS = 365.0  # no other refit: each takes seconds
+AFTER_DAYS = change.LONGEST_DAYS + change.AFTER_DAYS + attacks.STOPPED_DAYS + attacks.LONGEST_DAYS
 REPEAT_SHARE = 0.005
 SLICES_PER_BAD_RECORD = 50
 TERMINALS_PER_CUSTOMER = 2
@@ -50,16 +59,22 @@ class Plot:
     customers: int
     seed: int
 
+    @property
+    def changed(self) -> int:
+        """The day on which fraud changes: leaked cards are used in bursts of small payments from then on."""
+        return self.history_days + self.live_days
+
     def simulation(self) -> Simulation:
-        """Return all days; frauds as often, by payment, as among the Handbook's 5,000 customers."""
-        share = self.customers / 5000
+        """Return all days; half as many frauds again, by payment, as among the Handbook's 5,000 customers."""
+        share = 1.5 * self.customers / 5000
         return Simulation(
             customers=self.customers,
             terminals=self.customers * TERMINALS_PER_CUSTOMER,
-            days=self.history_days + self.live_days,
+            days=self.changed + AFTER_DAYS,
             seed=self.seed,
             compromised_terminals=2 * share,
             compromised_customers=3 * share,
+            bursts=Change(self.changed, 1.0, before=0.0),
         )
 
 
@@ -92,17 +107,8 @@ def tell(plot: Plot, folder: Path) -> tuple[dict[str, Any], list[str]]:
     view = View()
     try:
         view.say(f"starting Kafka, Redis and {len(SERVICES)} services")
-        with _stack(folder) as stack:
-            settings, simulation = stack.settings, plot.simulation()
-            send_customers(settings, simulation.population().to_dicts())
-            history = _play_history(view, settings, Days(simulation, 0, plot.history_days))
-            version = _train(view, settings)
-            live = Days(simulation, plot.history_days, simulation.days)
-            watch = _play_live(view, settings, live, plot.rate, history)
-            view.say("adding up")
-            result, amiss = accounts.settle(stack)
-            result |= {"ap": _average_precision(settings, version), "model_version": version}
-            result |= {"latency_p50_ms": watch.seen.latency(0.5), "latency_p99_ms": watch.seen.latency(0.99)}
+        with _stack(plot, folder) as stack:
+            result, amiss = _told(plot, stack, view)
             result["seconds"] = round(time.monotonic() - began, 1)
             view.say("stopping everything")
     finally:
@@ -110,49 +116,69 @@ def tell(plot: Plot, folder: Path) -> tuple[dict[str, Any], list[str]]:
     return result, amiss
 
 
-def _stack(folder: Path) -> Stack:
+def _told(plot: Plot, stack: Stack, view: View) -> tuple[dict[str, Any], list[str]]:
+    settings, simulation = stack.settings, plot.simulation()
+    send_customers(settings, simulation.population().to_dicts())
+    watch = Watch(settings)
+    loop = Loop(simulation, Chronicle(settings, view, watch, simulation.start))
+    first = _play_history(loop, plot)
+    live = _play_live(loop, plot)
+    found = change.recovered(loop) if first else change.Recovery("", "")
+    await_quiet(settings, {**GROUPS, **TRAINING})  # what a candidate is made from lies still then
+    done = attacks.attacked(loop, found.old) if found.new else None
+    loop.end()
+    view.say("adding up")
+    await_quiet(settings, {**ALL_GROUPS, **TRAINING, "monitor": ("sketches.v1",)})
+    loop.chronicle.look()
+    result, amiss = accounts.settle(stack)
+    result |= {"ap": _average_precision(settings, first), "model_version": first}
+    result |= {"latency_p50_ms": live.seen.latency(0.5), "latency_p99_ms": live.seen.latency(0.99)}
+    scored = change.scored(settings)
+    result["recovery"], sentences = change.told(loop, found, plot.changed, scored)
+    amiss += sentences
+    if done is not None:
+        result["attacks"], sentences = attacks.told(loop, done, scored)
+        amiss += sentences
+    result |= {"days": loop.day, "alarms": loop.chronicle.alarm_rows(), "events": loop.chronicle.event_rows()}
+    loop.chronicle.close()
+    watch.stop()
+    return result, amiss
+
+
+def _stack(plot: Plot, folder: Path) -> Stack:
     settings = folder_settings(folder)
     stream = settings.stream.model_copy(update={"commit_ms": COMMIT_MS})
-    return Stack(folder, settings=settings.model_copy(update={"stream": stream}))
+    gap = plot.changed + LEARNT_DAYS - FIRST_FIT
+    training = settings.training.model_copy(update={"refit_days": REFIT_DAYS, "alarm_gap_days": gap})
+    return Stack(folder, settings=settings.model_copy(update={"stream": stream, "training": training}))
 
 
-def _play_history(view: View, settings: Settings, days: Days) -> Player:
-    watch = Watch(settings)
-    view.restart()
-    title = f"{days.end} days of history, as fast as the services go"
-    player = Player(settings, Play(), lambda summary: view.draw(title, watch.seen))
-    player.run(days)
-    await_quiet(settings)
-    watch.stop()
-    view.say(f"history: {player.summary.payments:,} payments in {player.summary.seconds:.0f} seconds")
-    return player
-
-
-def _train(view: View, settings: Settings) -> str:
-    features = definitions()
-    examples = read_examples(settings, features)
-    tested, trained = tried(examples, RECIPE), newest(examples, RECIPE)
-    manifest = manifest_of(trained, RECIPE, tested, features)
-    record = publish(manifest, trained.fitted.predictor.to_bytes(), "champion", settings)
-    view.say(
-        f"trained {record.version} on {trained.rows:,} of {len(examples):,} examples, {trained.frauds} of "
-        f"them frauds; average precision on the week kept apart {tested['average_precision']:.2f}"
+def _play_history(loop: Loop, plot: Plot) -> str:
+    """Play until training has made a first model, and on; return its version, empty where there is none."""
+    loop.play("history, as fast as the services go", plot.history_days, lambda: bool(loop.champion))
+    loop.play("calm", plot.history_days - loop.day)
+    found = loop.standing.champion
+    if found is None:
+        return ""
+    precision = json.loads(found.published.manifest)["metrics"]["average_precision"]
+    loop.chronicle.view.say(
+        f"training made {found.version} by itself; average precision on the week kept apart {precision:.2f}"
     )
-    return record.version
+    return found.version
 
 
-def _play_live(view: View, settings: Settings, days: Days, rate: float, history: Player) -> Watch:
+def _play_live(loop: Loop, plot: Plot) -> Watch:
+    view, settings = loop.chronicle.view, loop.chronicle.settings
     watch = Watch(settings)
     view.restart()
     stopping = threading.Event()
     drawing = threading.Thread(target=_draw, args=(view, watch, stopping), daemon=True)
     drawing.start()
-    play = Play(rate=rate, repeat_share=REPEAT_SHARE)
-    sprinkled = _Sprinkle(settings)
-    player = Player(settings, play, sprinkled.add)
-    player.pending = history.pending
-    player.run(days)
-    player.send_pending()
+    play = Play(rate=plot.rate, repeat_share=REPEAT_SHARE)
+    player = Player(settings, play, _Sprinkle(settings).add)
+    player.pending = loop.pending
+    player.run(Days(loop.simulation, loop.day, plot.changed))
+    loop.pending, loop.day = player.pending, plot.changed
     await_quiet(settings)
     stopping.set()
     drawing.join()

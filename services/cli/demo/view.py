@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, Group
@@ -54,9 +54,17 @@ class View:
 def summary(result: Mapping[str, Any]) -> None:
     """Print the results as a table on stderr."""
     table = Table("", "", show_header=False, title="What happened")
-    for name, value in result.items():
+    for name, value in _figures(result):
         table.add_row(name.replace("_", " "), _text(value))
     Console(file=sys.stderr).print(table)
+
+
+def _figures(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, len(value) if isinstance(value, list) else value
 
 
 def _picture(title: str, seen: Seen, seconds: float) -> Group:

@@ -14,6 +14,8 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 import schemas
 from shared import wire
 from shared.settings import Settings
+from shared.signals import TOPIC as SIGNALS
+from shared.signals import Signal
 from shared.stream.clients import CONSUMER
 
 TOPICS = {
@@ -23,6 +25,7 @@ TOPICS = {
     "alerts.v1": "alerts",
     "dead-letters.v1": "dead_letters",
     "examples.v1": "examples",
+    SIGNALS: "signals",
 }
 POLL_SECONDS = 0.2
 NEWEST_ALERTS = 8
@@ -37,6 +40,7 @@ class Seen:
     latencies: list[int] = field(default_factory=list)
     alerts: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=NEWEST_ALERTS))
     reasons: Counter[str] = field(default_factory=Counter)
+    alarms: list[Signal] = field(default_factory=list)
 
     def latency(self, share: float) -> float | None:
         """Return a quantile of the latencies from raw payment to score; None before the first score."""
@@ -94,6 +98,9 @@ class Watch:
                 self.seen.alerts += [wire.decode(value, name) for value in values]
             elif name == "dead-letters.v1":
                 self.seen.reasons.update(wire.decode(value, name)["reason"] for value in values)
+            elif name == SIGNALS:
+                signals = [Signal.from_bytes(value) for value in values]
+                self.seen.alarms += [each for each in signals if each.severity == "alarm"]
 
 
 def _partitions(name: str) -> range:
