@@ -167,9 +167,15 @@ class Assignment:
             self.held.facts_due[place] = end
         elif is_behind:
             self.held.silent.add(place)
+            self._tell_durable(place, committed)
         if each.kind == "stream":
             self._begin_positions(place, is_behind, committed, checkpoint)
         return start
+
+    def _tell_durable(self, place: Place, committed: Reached | None) -> None:
+        # What is read again in silence is durable already; no answer of the broker will say so.
+        if committed is not None and self.stage.has_checkpoints:
+            self.stage.acknowledged(place.partition, place.topic, committed.offset)
 
     def _begin_positions(
         self, place: Place, is_behind: bool, committed: Reached | None, checkpoint: Checkpoint | None

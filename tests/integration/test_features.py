@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -176,6 +177,24 @@ def test_a_start_from_a_checkpoint_fills_an_empty_cache_without_a_payment(
     second = Service(settings)
     second.until(lambda: newest_cached(settings) == before, "the same content")
     first.loop = second.loop
+
+
+def test_a_start_without_a_checkpoint_fills_an_empty_cache_without_a_payment(
+    settings: Settings, own_redis: Redis, run: Callable[[Settings], Service]
+) -> None:
+    settings = with_redis(settings, own_redis)
+    pay(settings, 0, 200)
+    first = run(settings)
+    first.until(lambda: len(outputs(settings)) == 200, "the outputs")
+    first.until(lambda: newest_cached(settings) == newest_sent(settings), "the newest features")
+    before = newest_cached(settings)
+    first.loop.stop()
+    cached.client(settings).flushall()
+    shutil.rmtree(settings.checkpoint_url)
+
+    second = Service(settings)
+    first.loop = second.loop
+    second.until(lambda: newest_cached(settings) == before, "the same content, from the log")
 
 
 def test_a_redis_that_hangs_does_not_slow_the_outputs(

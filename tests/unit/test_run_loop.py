@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +315,28 @@ def test_what_a_stage_carries_is_committed_with_the_offset_that_it_belongs_to(wo
     assert world.committed().offset == 5
     world.steps(loop)
     assert again.seen[0] == 9
+
+
+class Told(Counting):
+    """Keeps what it is told to be durable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.durable: list[int] = []
+
+    def acknowledged(self, partition: int, topic: str, offset: int) -> None:
+        if partition == 0:
+            self.durable.append(offset)
+
+
+def test_what_is_read_again_in_silence_is_known_to_be_durable(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    world.steps(loop)
+    loop.stop()
+    shutil.rmtree(world.settings.checkpoint_url)
+
+    again = Told()
+    loop = world.start(again)
+    world.steps(loop)
+    assert (again.seen[0], again.durable) == (5, [5])
