@@ -77,13 +77,11 @@ class PaymentReader:
 
     def _places(self, records: Joined) -> tuple[Ints, Mask]:
         is_avro = written.has_front(records.bytes, records.ends, np.frombuffer(header(RAW), np.uint8))
-        if is_avro.all():
+        if is_avro.any():
             places, found = walk(records, RAW, self._json.names)
-            is_plain = found == WHOLE
-        elif is_avro.any():
-            places, is_plain = self._json.places(records)
-            of_avro, found = walk(records, RAW, self._json.names)
-            places[is_avro], is_plain[is_avro] = of_avro[is_avro], found[is_avro] == WHOLE
+            is_plain = (found == WHOLE) & is_avro
+            if not is_avro.all():
+                self._json.fill(records, np.flatnonzero(~is_avro), places, is_plain)
         else:
             places, is_plain = self._json.places(records)
         is_plain &= np.diff(records.ends, prepend=0) <= self._max_bytes

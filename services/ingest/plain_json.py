@@ -40,9 +40,14 @@ class PlainJson:
         """
         places = np.full((len(records), len(self.names), 2), ABSENT, np.int64)
         is_plain = np.zeros(len(records), np.bool_)
-        names = self._known.bytes, self._known.ends, self._kinds
-        _scan((records.bytes, records.ends), names, places, is_plain)
+        self.fill(records, np.arange(len(records)), places, is_plain)
         return places, is_plain
+
+    def fill(self, records: Joined, rows: Ints, places: Ints, is_plain: npt.NDArray[np.bool_]) -> None:
+        """Look for these rows alone, and write what `places` returns of them into ``places, is_plain``."""
+        places[rows] = ABSENT
+        names = self._known.bytes, self._known.ends, self._kinds
+        _scan((records.bytes, records.ends), names, rows, places, is_plain)
 
 
 def _kind(declared: Any) -> int:
@@ -52,12 +57,11 @@ def _kind(declared: Any) -> int:
 
 
 @numba.njit(cache=True)
-def _scan(records: Any, names: Any, places: Ints, is_plain: npt.NDArray[np.bool_]) -> None:
+def _scan(records: Any, names: Any, rows: Ints, places: Ints, is_plain: npt.NDArray[np.bool_]) -> None:
     content, ends = records
-    start = 0
-    for row in range(len(ends)):
+    for row in rows:
+        start = ends[row - 1] if row else 0
         is_plain[row] = _object(content, start, ends[row], names, places[row])
-        start = ends[row]
 
 
 @numba.njit(cache=True)
