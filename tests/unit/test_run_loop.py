@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-import shutil
 from pathlib import Path
 from typing import Any
 
