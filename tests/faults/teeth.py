@@ -34,6 +34,7 @@ from tests.waiting import POLL_SECONDS, elapse
 
 PAYMENTS, PARTS, OVERSIZED, AGAIN = 1600, 4, 500, 40
 TORN_PART = 2
+TORN_AFTER = 100  # payments of its part: no multiple of a batch, so that fresh ones share its batch
 NEEDS_OVERSIZED, NEEDS_TORN = ("sound", "no_gap_rule"), ("sound", "swallowed_exception")
 TAKEOVER_SECONDS = 9.0  # a session lasts ten: a member that is known does not wait for its end
 STALL_SECONDS, STALL_OF_BAD_SECONDS = 20.0, 60.0  # a bad record costs five starts
@@ -69,11 +70,13 @@ class Bite:
         """Send a part of the payments, some of them again as a killed sender does; kill amid them."""
         size = PAYMENTS // PARTS
         first, middle = part * size, part * size + size // 2
-        send(self._settings, self._rows[first:middle], first)
+        amid = first + TORN_AFTER
+        send(self._settings, self._rows[first:amid], first)
         if part == TORN_PART and self._name in NEEDS_TORN:
             sender = Sender(self._settings, (INPUT,))
             sender.send(INPUT, [(b"torn", header(INPUT) + b"torn")])
             sender.flush()
+        send(self._settings, self._rows[amid:middle], amid)
         send(self._settings, self._rows[middle - AGAIN : middle], middle - AGAIN)
         goal = self._arrivals.count() + self._draw.randrange(AGAIN, size // 2 - AGAIN)
         self._until(lambda count: count >= goal)
