@@ -155,9 +155,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=LIMIT_RATIO, help="of the p99 ratio (%(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="length of a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=10, help="rounds that count, of each rate")
-    parser.add_argument(
-        "--warm-ups", type=int, default=3, help="rounds at 5,000/s before them (%(default)s)"
-    )
+    parser.add_argument("--warm-ups", type=int, default=3, help="rounds at 5,000/s before them (%(default)s)")
     return parser.parse_args()
 
 
