@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import PurePosixPath
 
 import fsspec
@@ -18,6 +19,7 @@ from shared.stream.clients import REACH_SECONDS, DependencyError, consumer, unre
 
 MAX_RECORDS = 500
 POLL_SECONDS = 0.2
+GIVE_SECONDS = 30.0
 PARTITION = 0
 
 log = logging.getLogger(__name__)
@@ -62,15 +64,24 @@ class ModelFeed:
         Raises
         ------
         DependencyError
-            If the broker does not tell the end.
+            If the broker does not tell the end, or gives nothing more before it for half a minute.
         """
         try:
             end = self._consumer.get_watermark_offsets(self._place, timeout=REACH_SECONDS)[1]
         except KafkaException as error:
             raise unreachable(self._settings, error) from error
         records: list[ModelRecord] = []
+        deadline = time.monotonic() + GIVE_SECONDS
         while self._next < end:
+            before = self._next
             records += self.poll(POLL_SECONDS)
+            if self._next > before:
+                deadline = time.monotonic() + GIVE_SECONDS
+            elif time.monotonic() > deadline:
+                raise DependencyError(
+                    f"topic {self._place.topic} ends at {end}, but the broker gives nothing from {before} on; "
+                    "see its log and start again"
+                )
         return records
 
     def poll(self, seconds: float = 0.0) -> list[ModelRecord]:

@@ -100,7 +100,7 @@ def _gathered(stage: Stage, settings: Settings) -> dict[str, int]:
         return clients.gathered(PATIENCE * settings.stream.batch_ms)
     if any(each.kind == "raw" for each in stage.inputs):
         return clients.gathered(settings.stream.batch_ms)
-    return {}  # what a stage sends has gathered before it
+    return clients.AS_THEY_COME  # what a stage sends has gathered before it
 
 
 def _topics(stage: Stage, settings: Settings) -> dict[str, list[str | int]]:
