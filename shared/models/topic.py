@@ -79,8 +79,8 @@ class ModelFeed:
                 deadline = time.monotonic() + GIVE_SECONDS
             elif time.monotonic() > deadline:
                 raise DependencyError(
-                    f"topic {self._place.topic} ends at {end}, but the broker gives nothing from {before} on; "
-                    "see its log and start again"
+                    f"topic {self._place.topic} ends at {end}; the broker gives nothing from {before} on: "
+                    "see its log, and start again"
                 )
         return records
 
