@@ -35,7 +35,9 @@ class Kafka:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self.log = self.folder / "kafka.log"
-        self._controller_port = free_port()
+        self._controller_port = self.port
+        while self._controller_port == self.port:
+            self._controller_port = free_port()
         self._options = () if lasting else (QUICK,)
         self._child: processes.Child | None = None
 
