@@ -38,7 +38,7 @@ from shared.settings import Settings
 from shared.stream import topics
 from shared.stream.clients import producer
 from tests.bench.bounds import Bound, conclude, most
-from tests.faults.lifecycle_story import BEGIN, STORY, Undisturbed, chapters, signals
+from tests.faults.lifecycle_story import BEGIN, STORY, Undisturbed, days, signals
 from tests.waiting import wait_for
 
 KILLS = 20
@@ -139,7 +139,7 @@ class Victim:
         self._sender.flush()
         self._log.append(BEGIN)
         self._start()
-        for part, day in chapters(undisturbed.written):
+        for part, day in days(undisturbed.written):
             self._tell(part)
             self._await()
             for decided in STORY.get(day, ()):

@@ -10,6 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -288,16 +289,16 @@ class Undisturbed:
             self.service.step()
 
 
-def chapters(
+def days(
     written: Sequence[tuple[int, int, list[bytes]]],
 ) -> Iterator[tuple[list[tuple[int, list[bytes]]], int]]:
-    """Yield what to write before each day on which others act, and the day; the end last."""
-    part: list[tuple[int, list[bytes]]] = []
-    for day, partition, values in written:
-        part.append((partition, values))
-        if partition == PARTITIONS - 1 and (day in STORY or day == END):
-            yield part, day
-            part = []
+    """Yield what to write on each day, and the day.
+
+    Whoever writes more than a day at once gets ahead of training, which holds a partition back by no more
+    than `label_lag` for others that seem to have ended: a replay does not do it either.
+    """
+    for day, found in groupby(written, lambda each: each[0]):
+        yield [(partition, values) for _, partition, values in found], day
 
 
 def _pair(stands: Standing) -> tuple[str | None, str | None]:
