@@ -60,7 +60,7 @@ scale-page: setup ## write the tables of docs/scale.md
 	@$(RUN) python -m tests.bench.scale
 
 test: setup ## run all tests, real Kafka and Redis included
-	$(RUN) pytest tests
+	$(RUN) pytest tests --numprocesses 2 --dist loadfile
 
 check: setup lint test ## what CI runs: lint, types, layout, tests
 
