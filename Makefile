@@ -44,8 +44,8 @@ bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
 faults: setup ## faults of every kind under load, judged against one thread; SHARE=0.1 for a tenth of it
 	@$(RUN) python -m tests.faults --share $(or $(SHARE),1)
 
-soak: setup ## half of capacity for 20 minutes with 5 kills; MINUTES=5 for less
-	@$(RUN) python -m tests.faults.soak --minutes $(or $(MINUTES),20)
+soak: setup ## half of capacity for 20 minutes with 5 kills; SHARE=0.25 for less
+	@$(RUN) python -m tests.faults soak --share $(or $(SHARE),1)
 
 fuzz: setup ## 1,000,000 executions of each target: raw records, framed records, packages, settings
 	@$(RUN) python -m tests.fuzz.run

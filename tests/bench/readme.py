@@ -1,4 +1,4 @@
-"""The performance section of the README, the figures of docs/scale.md and the plots, from the kept results.
+"""The figures of the README and of docs/scale.md, and the plots, from the kept results.
 
 `python -m tests.bench.readme` writes them; a contract test holds them to the results.
 """
@@ -22,6 +22,14 @@ TITLES = {
     "growth": "Cost of a payment in the window state, ns of CPU",
 }
 COMMANDS = {"growth": "make bench-growth"}
+FAULTS = {
+    "stream": "Faults of every kind under load",
+    "poison": "Bad records among good ones",
+    "overload": "Three times the capacity",
+    "teeth": "Planted faults that the checkers must find",
+    "lifecycle": "Training killed in every state of a model version",
+    "soak": "Half of the capacity for long, with kills",
+}
 Row = tuple[str, float, bool]
 
 
@@ -39,10 +47,10 @@ def documents() -> dict[Path, str]:
         PLOTS / f"{name}.svg": bars(TITLES[name], ROWS[name](each["result"])) for name, each in found.items()
     }
     section = "\n\n".join(part(name, each) for name, each in found.items())
-    made[Path("README.md")] = replaced(Path("README.md"), "performance", f"{INTRODUCTION}\n\n{section}")
-    scale = Path("docs/scale.md")
-    if (ROOT / scale).exists() and "<!-- figures -->" in (ROOT / scale).read_text():
-        made[scale] = replaced(scale, "figures", table(found))
+    front, scale = Path("README.md"), Path("docs/scale.md")
+    text = replaced((ROOT / front).read_text(), "performance", f"{INTRODUCTION}\n\n{section}")
+    made[front] = replaced(text, "faults", faults())
+    made[scale] = replaced((ROOT / scale).read_text(), "figures", table(found))
     return made
 
 
@@ -54,16 +62,40 @@ INTRODUCTION = (
 
 def part(name: str, kept: dict[str, Any]) -> str:
     """Return the figures of one part: where they come from, its bounds, its plot."""
+    origin = f"**{TITLES[name]}.** `{COMMANDS.get(name, 'make bench')}`, {where(kept)}."
+    plot = f"![{TITLES[name]}]({PLOTS / f'{name}.svg'})"
+    return f"{origin}\n\n{bound_table(kept['result'])}\n\n{plot}"
+
+
+def faults() -> str:
+    """Return what became of the faults, one part after the other, its bounds folded away."""
+    found = {name: kept for name in FAULTS if (kept := results.kept(f"faults-{name}")) is not None}
+    return "\n\n".join(fault_part(name, each) for name, each in found.items())
+
+
+def fault_part(name: str, kept: dict[str, Any]) -> str:
+    """Return the figures of a part of `make faults`, or of `make soak`."""
+    result = kept["result"]
+    holding = sum(each["is_ok"] for each in result["bounds"])
+    command = f"python -m tests.faults {name} --share {result['share']:g}"
+    summary = f"{FAULTS[name]}: {holding} of {len(result['bounds'])} bounds hold"
+    origin = f"`{command}`, {where(kept)}."
+    return f"<details><summary>{summary}</summary>\n\n{origin}\n\n{bound_table(result)}\n\n</details>"
+
+
+def where(kept: dict[str, Any]) -> str:
+    """Return when and on what a result was measured."""
     machine, versions = kept["machine"], kept["versions"]
-    origin = (
-        f"**{TITLES[name]}.** `{COMMANDS.get(name, 'make bench')}`, {kept['date']}, {machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {versions['python']}, "
-        f"Kafka {versions['kafka']}."
+    return (
+        f"{kept['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"Python {versions['python']}, Kafka {versions['kafka']}"
     )
+
+
+def bound_table(result: dict[str, Any]) -> str:
+    """Return the bounds of a result as a table."""
     lines = ["| bound | measured | limit | |", "|---|---|---|---|"]
-    lines += [bound_row(each) for each in kept["result"]["bounds"]]
-    table_lines = "\n".join(lines)
-    return f"{origin}\n\n{table_lines}\n\n![{TITLES[name]}]({PLOTS / f'{name}.svg'})"
+    return "\n".join([*lines, *(bound_row(each) for each in result["bounds"])])
 
 
 def bound_row(bound: dict[str, Any]) -> str:
@@ -84,13 +116,13 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def replaced(path: Path, name: str, content: str) -> str:
+def replaced(text: str, name: str, content: str) -> str:
     """Return a document with the text between its marks of that name replaced."""
-    text, begin, end = (ROOT / path).read_text(), f"<!-- {name} -->", f"<!-- /{name} -->"
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = text.partition(begin)
     _, found, after = rest.partition(end)
     if not found:
-        raise ValueError(f"{path} lacks {begin} or {end}, between which its figures stand")
+        raise ValueError(f"a document lacks {begin} or {end}, between which its figures stand")
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 

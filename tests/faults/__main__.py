@@ -1,6 +1,7 @@
-"""Runs the parts of `make faults` one after the other, each in a process of its own.
+"""Runs parts of `make faults` one after the other, each in a process of its own; `make soak` is one of them.
 
-The last line of stdout is one JSON object with all results; the exit code is 1 when a bound is missed.
+Results are kept and written into the README. The last line of stdout is one JSON object with all results; the
+exit code is 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from tests.bench import readme, results
 from tests.bench.bounds import last_result
 from tests.faults.lifecycle import KILLS
 
@@ -20,33 +22,38 @@ PARTS = {
     "overload": "overload",
     "teeth": "teeth",
     "lifecycle": "lifecycle",
+    "soak": "soak",
 }
+FAULTS = [name for name in PARTS if name != "soak"]
 
 
 def main() -> int:
     """Run the command; return the exit code."""
     arguments, began = _arguments(), time.monotonic()
     found = {name: run(name, arguments.share) for name in arguments.parts}
+    readme.write()
     is_ok = all(each["is_ok"] for each in found.values())
     print(json.dumps({**found, "seconds": round(time.monotonic() - began), "is_ok": is_ok}))
     return 0 if is_ok else 1
 
 
 def run(name: str, share: float) -> dict[str, Any]:
-    """Run a part; one that gives no result is not ok."""
+    """Run a part and keep its result; one that gives none is not ok."""
     print(f"== {name}", file=sys.stderr, flush=True)
     options = ["--share", str(share)]
     if name == "lifecycle":
         options = ["--kills", str(max(1, round(KILLS * share)))]
     command = [sys.executable, "-m", f"tests.faults.{PARTS[name]}", *options]
     result = last_result(command)
+    if "failed" not in result:
+        results.keep(f"faults-{name}", {**result, "share": share})
     print(json.dumps(result), file=sys.stderr, flush=True)
     return result
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("faults", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)} (%(default)s)")
+    parser.add_argument("parts", nargs="*", default=FAULTS, help=f"of {', '.join(PARTS)} (%(default)s)")
     parser.add_argument("--share", type=float, default=1.0, help="of repetitions and payments (%(default)s)")
     return parser.parse_args()
 

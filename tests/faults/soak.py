@@ -75,16 +75,17 @@ class Load:
 def main() -> int:
     """Run the command; return the exit code."""
     arguments, began = _arguments(), time.monotonic()
+    minutes = MINUTES * arguments.share
     with tempfile.TemporaryDirectory() as name, Stack(Path(name), SERVICES) as stack:
         publish_model(stack.settings)
         load = Load(stack, arguments.seed)
         rate = SHARE_OF_CAPACITY * load.capacity()
-        first = max(load.sent, min(HISTORY_DAYS * PAYMENTS_A_DAY, arguments.minutes * 60 * rate / 2))
-        memory = soaked(stack, load, rate, arguments)
+        first = max(load.sent, min(HISTORY_DAYS * PAYMENTS_A_DAY, minutes * 60 * rate / 2))
+        memory = soaked(stack, load, rate, minutes, arguments)
         scored = served.count(stack.settings, "scores.v1")
     slopes = {name: slope(samples, first) * PART for name, samples in memory.samples.items()}
     result = {
-        "minutes": arguments.minutes,
+        "minutes": minutes,
         "payments_per_second": round(rate),
         "payments": load.sent,
         "counted_from_payment": round(first),
@@ -96,16 +97,16 @@ def main() -> int:
     return conclude(result, [*held, most("payments not scored once", abs(load.sent - scored), 0)])
 
 
-def soaked(stack: Stack, load: Load, rate: float, arguments: Any) -> Memory:
+def soaked(stack: Stack, load: Load, rate: float, minutes: float, arguments: Any) -> Memory:
     """Send payments at a rate for so long, killing services meanwhile; return memory."""
     draw = random.Random(arguments.seed)
-    days = max(1, round(arguments.minutes * 60 * rate / PAYMENTS_A_DAY))
+    days = max(1, round(minutes * 60 * rate / PAYMENTS_A_DAY))
     memory = Memory(stack.supervisor, lambda: load.sent)
     sending = threading.Thread(target=load.play, args=(days, rate), daemon=True)
     memory.start()
     sending.start()
     for _ in range(arguments.kills):
-        elapse(arguments.minutes * 60 / (arguments.kills + 1))
+        elapse(minutes * 60 / (arguments.kills + 1))
         service = draw.choice(SERVICES)
         print(f"soak: {load.sent} payments, killing {service}", file=sys.stderr, flush=True)
         wait_for(lambda service=service: stack.supervisor.pid(service), 30, f"a process of {service}")
@@ -118,7 +119,7 @@ def soaked(stack: Stack, load: Load, rate: float, arguments: Any) -> Memory:
 
 def _arguments() -> Any:
     parser = argparse.ArgumentParser("soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="%(default)s")
+    parser.add_argument("--share", type=float, default=1.0, help=f"of {MINUTES:g} minutes (%(default)s)")
     parser.add_argument("--kills", type=int, default=KILLS, help="%(default)s")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
