@@ -8,13 +8,28 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from shared.wire.framing import header
+from shared.wire.framing import HEADER_BYTES, SOURCE_BYTES, WireError, header
 from shared.wire.joined import Bytes, Ints, Joined, split
+
+MOST_PARTITIONS = 1 << 16  # of a topic: what is above is no partition but other bytes
 
 
 def sources(records: Joined) -> tuple[npt.NDArray[np.int32], Ints]:
-    """Return partition and offset of the input records from which framed records were made."""
-    return _sources(records.bytes, records.ends)  # type: ignore[no-any-return]
+    """Return partition and offset of the input records from which framed records were made.
+
+    Raises
+    ------
+    WireError
+        If a record ends before its source does, or names a partition or offset that no topic has.
+    """
+    lengths = np.diff(records.ends, prepend=0)
+    if (lengths < HEADER_BYTES + SOURCE_BYTES).any():
+        raise WireError(f"record {int(lengths.argmin())} of {len(records)} ends within its source")
+    partitions, offsets = _sources(records.bytes, records.ends)
+    is_wrong = (partitions < 0) | (partitions >= MOST_PARTITIONS) | (offsets < 0)
+    if is_wrong.any():
+        raise WireError(f"record {int(is_wrong.argmax())} of {len(records)} names a source that cannot be")
+    return partitions, offsets
 
 
 def source_bytes(partition: int, offset: int) -> bytes:

@@ -85,6 +85,16 @@ def test_sources_and_times_are_found_without_decoding() -> None:
     assert wire.event_times(wire.join(values)).tolist() == [10 + row for row in range(300)]
 
 
+@pytest.mark.parametrize(
+    "source", [b"", bytes(11), b"\xff" * 12, b"\x7f" + bytes(11), b"\0" * 4 + b"\x80" + bytes(7)]
+)
+def test_a_source_that_cannot_be_is_refused(source: bytes) -> None:
+    framed = wire.encode("transactions.v1", PAYMENT)[:5]
+    for values in ([framed + source], [framed + source, *payments(2)]):
+        with pytest.raises(wire.WireError):
+            wire.sources(wire.join(values))
+
+
 def test_the_time_of_a_label_is_its_label_time() -> None:
     label = {
         "source": wire.source_bytes(0, 0),
