@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from shared.policy import GuardsPolicy
 
 ORIGIN, TERMINAL = "label_origin", "terminal_id"
 COLUMNS = (TERMINAL, ORIGIN, "label_time", "is_implied")
+COUNTED_DAYS = 64
+"""Days that tell what is usual of an origin where labels are counted as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,46 @@ def floods(rows: pl.DataFrame, guards: GuardsPolicy) -> tuple[npt.NDArray[np.boo
         mask[explicit.join(over, on=[by, "day"], how="semi")["row"].to_numpy()] = True
         found += [Flood(by, *row) for row in over.select(by, "day", "labels", "limit").iter_rows()]
     return mask, found
+
+
+@dataclass(slots=True)
+class Cap:
+    """Counts explicit labels as they come, for who learns from each at once.
+
+    Of a flood it lets through what comes before the limit: that it is one is not known until then.
+    """
+
+    _origins: dict[str, dict[int, int]] = field(default_factory=dict)
+    _terminals: dict[tuple[str, int], int] = field(default_factory=dict)
+    _day: int = 0
+
+    def takes(self, terminal: str, origin: str, day: int, guards: GuardsPolicy) -> bool:
+        """Count a label; return whether it is within the limits of its day.
+
+        Examples
+        --------
+        >>> limits = {"labels_per_terminal_day": 2, "flood_least": 9, "flood_ratio": 2.0}
+        >>> guards, cap = GuardsPolicy(declines_per_hour=1, **limits), Cap()
+        >>> [cap.takes("m", "customer", 0, guards) for _ in range(3)], cap.takes("n", "customer", 0, guards)
+        ([True, True, False], True)
+        """
+        if day > self._day:
+            self._forget(day)
+        days = self._origins.setdefault(origin, {})
+        days[day] = days.get(day, 0) + 1
+        onto = self._terminals[terminal, day] = self._terminals.get((terminal, day), 0) + 1
+        others = [count for other, count in days.items() if other != day]
+        limit = max(guards.flood_least, int(guards.flood_ratio * median(others)) if others else 0)
+        return onto <= guards.labels_per_terminal_day and days[day] <= limit
+
+    def _forget(self, day: int) -> None:
+        self._day = day
+        self._terminals = {key: count for key, count in self._terminals.items() if key[1] >= day - 1}
+        for origin, days in list(self._origins.items()):
+            kept = {each: count for each, count in days.items() if each > day - COUNTED_DAYS}
+            self._origins[origin] = kept
+            if not kept:
+                del self._origins[origin]
 
 
 def _limits(labels: pl.Series, guards: GuardsPolicy) -> pl.Series:

@@ -181,7 +181,7 @@ class Service:
             return
         standing = self.dataset.standing(rows.drop("at"))
         fresh = is_fresh(standing, rows)
-        rows = rows.with_columns(self.learner.take(rows, fresh))
+        rows = rows.with_columns(self.learner.take(rows, fresh, self.rules.guards))
         self.dataset.commit(standing, rows, self.merge.reached, self.learner.to_bytes())
         self.reports.taken(rows.height, int(fresh.sum()), self._merged)
 

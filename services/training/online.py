@@ -11,9 +11,11 @@ from typing import Any
 import polars as pl
 from river import compose, linear_model, optim
 
+from services.training.floods import COLUMNS, Cap
 from services.training.split import DAY
 from shared.features import FeatureSet
 from shared.models.bins import Bins
+from shared.policy import GuardsPolicy
 
 RATE = 0.05  # of AdaGrad, which lowers it for each input by what that input has seen
 KEPT_MORNINGS = 12  # days until a payment's label is known by implication, and some to spare
@@ -40,6 +42,7 @@ class Learner:
     mornings: dict[int, compose.Pipeline] = field(default_factory=dict)
     """Copies by day since 1970."""
     day: int | None = None
+    cap: Cap = field(default_factory=Cap)
 
     @classmethod
     def of(cls, features: FeatureSet, snapshot: bytes | None = None) -> Learner:
@@ -53,26 +56,37 @@ class Learner:
         """Return a snapshot."""
         return pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL)
 
-    def take(self, rows: pl.DataFrame, is_fresh: pl.Series) -> pl.Series:
+    def take(self, rows: pl.DataFrame, is_fresh: pl.Series, guards: GuardsPolicy) -> pl.Series:
         """Score rows in order and learn from the fresh ones; return the scores, null where none can be.
+
+        Nothing is learned from labels beyond the limits of ``guards``.
 
         Parameters
         ----------
         rows
-            With at, event_time, is_fraud and a column a feature, in the order of `Merge`.
+            With at, event_time, is_fraud, `floods.COLUMNS` and a column a feature, in the order of `Merge`.
         """
         scores: list[float | None] = []
-        columns = rows.select("at", "event_time", "is_fraud").with_columns(is_fresh=is_fresh)
+        columns = rows.select("at", "event_time", "is_fraud").with_columns(
+            is_learnt=pl.Series(self._believed(rows, is_fresh, guards))
+        )
         values = rows.select(self.names).to_numpy().tolist()
-        for (at, time, is_fraud, is_new), row in zip(columns.iter_rows(), values, strict=True):
+        for (at, time, is_fraud, is_learnt), row in zip(columns.iter_rows(), values, strict=True):
             if self.day is None or at // DAY > self.day:
                 self._turn(at // DAY)
             known = {name: value for name, value in zip(self.names, row, strict=True) if value == value}
             scores.append(self._score(time // DAY, known))
-            if is_new:
+            if is_learnt:
                 self.model.learn_one(known, is_fraud)
                 self.learnt += 1
         return pl.Series("online_score", scores, pl.Float64)
+
+    def _believed(self, rows: pl.DataFrame, is_fresh: pl.Series, guards: GuardsPolicy) -> list[bool]:
+        told = rows.select(COLUMNS).with_columns(is_fresh=is_fresh)
+        return [
+            is_new and (is_implied or self.cap.takes(terminal, origin, label_time // DAY, guards))
+            for terminal, origin, label_time, is_implied, is_new in told.iter_rows()
+        ]
 
     def _turn(self, day: int) -> None:
         morning = deepcopy(self.model)
