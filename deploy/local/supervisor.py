@@ -188,8 +188,8 @@ class Supervisor:
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End all services by SIGTERM, after ``seconds`` by SIGKILL."""
-        self._stopping.set()
-        with self._lock:
+        with self._lock:  # before the thread learns of it: it then waits for children that nobody has told
+            self._stopping.set()
             children = [worker.child for worker in self._workers.values() if worker.child is not None]
             killed = processes.stop_all(children, seconds)
         if killed:
