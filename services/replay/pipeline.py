@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import OFFSET_SPEC_LATEST
@@ -100,14 +100,23 @@ class Pipeline:
             group: self._consumers[group].committed(places, ANSWER_SECONDS)
             for group, places in self._places.items()
         }
-        asked = [place for places in self._places.values() for place in places]
-        answers = self._admin.list_offsets(dict.fromkeys(asked, LATEST))
-        ends = {(each.topic, each.partition): answers[each].result(ANSWER_SECONDS).offset for each in asked}
+        try:
+            ends = self._ends()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.FENCED_LEADER_EPOCH:
+                raise
+            self._admin.list_topics(timeout=ANSWER_SECONDS)  # else those from before a restart stay
+            ends = self._ends()
         return [
             standing(group, place, ends[place.topic, place.partition], self._ahead.get(group, 0))
             for group, places in committed.items()
             for place in places
         ]
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        asked = [place for places in self._places.values() for place in places]
+        answers = self._admin.list_offsets(dict.fromkeys(asked, LATEST))
+        return {(each.topic, each.partition): answers[each].result(ANSWER_SECONDS).offset for each in asked}
 
 
 def standing(group: str, place: TopicPartition, end: int, ahead: int) -> Standing:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 
+from deploy.local.kafka import Kafka
+from deploy.local.stack import folder_settings
 from services.cli import replay as command
+from services.replay.pipeline import Pipeline
 from services.replay.player import Play, Player, Summary
 from services.replay.simulator import Simulation
 from shared import wire
 from shared.settings import Settings
+from shared.stream import topics
 from shared.stream.clients import DependencyError, read_topic
+from tests.waiting import wait_for
 
 SMALL = Simulation(customers=100, terminals=60, radius=15.0, days=12, seed=2, compromised_terminals=1.0)
 FAST = 100_000.0
+RESTART_SECONDS = 20.0
 
 
 def ids(settings: Settings, topic: str) -> list[str]:
@@ -95,3 +104,22 @@ def test_a_broker_that_is_not_there_is_named(settings: Settings, free_port: int)
     away = settings.model_copy(update={"kafka": {"bootstrap.servers": f"127.0.0.1:{free_port}"}})
     with pytest.raises(DependencyError, match="MILLRACE_KAFKA__BOOTSTRAP_SERVERS"):
         run(away, "simulate", "--customers", "5", "--days", "1")
+
+
+def test_where_the_services_stand_can_be_asked_after_a_restart_of_the_broker(tmp_path: Path) -> None:
+    with Kafka(tmp_path / "kafka") as kafka:
+        addresses = {"bootstrap.servers": kafka.bootstrap}
+        settings = folder_settings(tmp_path).model_copy(update={"kafka": addresses})
+        topics.apply(settings)
+        pipeline = Pipeline(settings)
+        assert pipeline.slowest() is None
+        kafka.kill()
+        kafka.start()
+
+        def answers() -> bool:
+            with suppress(KafkaException):  # for a moment its partitions have no leaders
+                return pipeline.slowest() is None
+            return False
+
+        wait_for(answers, RESTART_SECONDS, "where the services stand")
+        pipeline.close()
