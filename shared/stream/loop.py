@@ -34,6 +34,7 @@ TOGETHER_SECONDS = (
 LEAVE_SECONDS = 8.0
 LOST_EXIT = 70
 ROOM = QUEUED_MESSAGES // 2
+WATCHED_BATCH = 50  # records of a poll where one ended the process: few, since all are then taken singly
 
 
 @dataclass(slots=True)
@@ -140,7 +141,8 @@ class Loop:
                 return []
             time.sleep(TOGETHER_SECONDS)
         before = self._rebalances
-        more = self.consumer.consume(self.settings.stream.max_batch - 1, 0)
+        most = WATCHED_BATCH if self.marker.is_watchful else self.settings.stream.max_batch
+        more = self.consumer.consume(most - 1, 0)
         if self._rebalances == before:
             return [first, *more]
         # A rebalance came in between: what was polled before it is read again from what was committed.
