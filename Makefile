@@ -26,7 +26,7 @@ accuracy-prequential: setup ## DATA=file [EARLY=--early]: six weeks as the servi
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
-drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; about an hour
+drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; about three hours
 	@$(RUN) python -m tests.drift.run
 
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes
@@ -34,6 +34,9 @@ bench: setup ## speed beside bare hops and peers, kept and written into the docu
 
 bench-growth: setup ## what a payment costs as everything grows, and restarts; under 30 minutes
 	@$(RUN) python -m tests.bench growth
+
+bench-learning: setup ## [DATA=file]: what learning costs the scores, what a refit on 60 days takes
+	@$(RUN) python -m tests.bench learning $(if $(DATA),--data $(DATA))
 
 bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 	@$(RUN) python -m tests.bench.latency
@@ -70,4 +73,4 @@ lint: setup ## check style, types and layout
 format: setup ## format the code
 	$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-.PHONY: help setup demo up down bench bench-growth bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults soak fuzz gates helm scale-page test check lint format
+.PHONY: help setup demo up down bench bench-growth bench-learning bench-latency bench-stages accuracy accuracy-early accuracy-prequential drift faults soak fuzz gates helm scale-page test check lint format

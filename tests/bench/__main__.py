@@ -20,6 +20,7 @@ PARTS = {
     "latency": "latency",
     "peers": "against_peers",
     "growth": "growth",
+    "learning": "learning",
 }
 BENCH = ("stages", "throughput", "latency", "peers")
 RATES = (1000, 2500, 5000, 10_000)
@@ -30,19 +31,18 @@ WHOLE = "payments, labels, outcomes, Redis"
 
 def main() -> int:
     """Run the command; return the exit code."""
-    began, found = time.monotonic(), {}
-    for name in _arguments().parts:
-        found[name] = run(name)
+    began, arguments = time.monotonic(), _arguments()
+    found = {name: run(name, arguments.data) for name in arguments.parts}
     readme.write()
     is_ok = all(each["is_ok"] for each in found.values())
     print(json.dumps({**found, "seconds": round(time.monotonic() - began), "is_ok": is_ok}))
     return 0 if is_ok else 1
 
 
-def run(name: str) -> dict[str, Any]:
+def run(name: str, data: list[str]) -> dict[str, Any]:
     """Run a part in a process of its own and keep its result; a part that fails keeps nothing."""
     print(f"== {name}", file=sys.stderr)
-    options = latency_options() if name == "latency" else []
+    options = {"latency": latency_options(), "learning": data}.get(name, [])
     command = [sys.executable, "-m", f"tests.bench.{PARTS[name]}", *options]
     result = last_result(command)
     if "failed" not in result:
@@ -63,6 +63,7 @@ def latency_options() -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("bench", description=__doc__)
     parser.add_argument("parts", nargs="*", default=BENCH, help=f"of {', '.join(PARTS)} (%(default)s)")
+    parser.add_argument("--data", nargs=1, default=[], metavar="FILE", help="a history for `learning`")
     return parser.parse_args()
 
 

@@ -20,8 +20,9 @@ TITLES = {
     "latency": "p99 from due to scored, ms",
     "peers": "Customer windows, payments a second of CPU",
     "growth": "Cost of a payment in the window state, ns of CPU",
+    "learning": "p99 from due to scored while models are learnt, ms",
 }
-COMMANDS = {"growth": "make bench-growth"}
+COMMANDS = {"growth": "make bench-growth", "learning": "make bench-learning"}
 FAULTS = {
     "stream": "Faults of every kind under load",
     "poison": "Bad records among good ones",
@@ -64,7 +65,17 @@ def part(name: str, kept: dict[str, Any]) -> str:
     """Return the figures of one part: where they come from, its bounds, its plot."""
     origin = f"**{TITLES[name]}.** `{COMMANDS.get(name, 'make bench')}`, {where(kept)}."
     plot = f"![{TITLES[name]}]({PLOTS / f'{name}.svg'})"
+    if name == "learning":
+        origin = f"{origin} {refit_sentence(kept['result']['refit'])}"
     return f"{origin}\n\n{bound_table(kept['result'])}\n\n{plot}"
+
+
+def refit_sentence(refit: dict[str, Any]) -> str:
+    """Return what a refit takes."""
+    return (
+        f"A refit on 60 days ({refit['data']}, {refit['rows']:,} payments) takes {refit['minutes']} minutes "
+        f"and {refit['highest_mib']:,} MiB, in a process of the lowest priority with one thread a library."
+    )
 
 
 def faults() -> str:
@@ -161,12 +172,19 @@ def growth_rows(result: dict[str, Any]) -> Iterator[Row]:
             yield f"{each[series]:,.0f} {series}", each["nanoseconds"], True
 
 
+def learning_rows(result: dict[str, Any]) -> Iterator[Row]:
+    """Yield the p99 with training stopped, and with all that learns at work."""
+    for name in ("training_stopped", "training_and_refit"):
+        yield name.replace("_", " "), result["latency"][name]["p99_ms"], name == "training_and_refit"
+
+
 ROWS = {
     "stages": lambda result: list(stage_rows(result)),
     "throughput": lambda result: list(load_rows(result)),
     "latency": lambda result: list(latency_rows(result)),
     "peers": lambda result: list(peer_rows(result)),
     "growth": lambda result: list(growth_rows(result)),
+    "learning": lambda result: list(learning_rows(result)),
 }
 
 
