@@ -22,7 +22,7 @@ class CrashMarker:
 
     At the third such start each batch is noted before it is taken. At the next one the records of the
     batch noted last are taken one at a time, each noted; the one found noted at the start after that is
-    the culprit. It is remembered until no start lies before it.
+    the culprit. It is remembered for good: state that is built anew comes past it again.
     """
 
     def __init__(self, file: Path) -> None:
@@ -50,7 +50,7 @@ class CrashMarker:
                     name: (span[0], span[1]) for name, span in self._content.get("batch", {}).items()
                 }
         self._counted.update(map(_name, starts))
-        self._content |= {"starts": counts, "culprits": self._found(starts)}
+        self._content |= {"starts": counts, "culprits": self._found()}
         self.culprits = {(Place(topic, partition), at) for topic, partition, at in self._content["culprits"]}
         self._write()
 
@@ -99,21 +99,19 @@ class CrashMarker:
             self._write()
 
     def clear(self) -> None:
-        """Forget everything, as after a clean stop."""
-        self._content = {}
+        """Forget everything but culprits, as after a clean stop."""
+        self._content = {"culprits": self._content.get("culprits", [])}
         self._suspects = {}
-        self._file.unlink(missing_ok=True)
+        if self._content["culprits"]:
+            self._write()
+        else:
+            self._file.unlink(missing_ok=True)
 
-    def _found(self, starts: Mapping[Place, int]) -> list[list[str | int]]:
-        """Return the culprits at or after the starts, the one noted when the process ended among them."""
+    def _found(self) -> list[list[str | int]]:
+        """Return the culprits, the one noted when the process ended among them."""
         found = list(self._content.get("culprits", []))
-        if "taking" in self._content:
-            found.append(self._content.pop("taking"))
-        return [
-            [topic, partition, at]
-            for topic, partition, at in found
-            if at >= starts.get(Place(topic, partition), 0)
-        ]
+        taking = self._content.pop("taking", None)
+        return found if taking is None or taking in found else [*found, taking]
 
     def _read(self) -> dict[str, Any]:
         if not self._file.exists():

@@ -29,6 +29,8 @@ FAULTS = {
     "overload": "Three times the capacity",
     "teeth": "Planted faults that the checkers must find",
     "lifecycle": "Training killed in every state of a model version",
+    "lifecycle_live": "Training, monitor and labels killed while models live and die",
+    "publishes": "Models published under load, half of them corrupt",
     "soak": "Half of the capacity for long, with kills",
 }
 Row = tuple[str, float, bool]

@@ -22,6 +22,7 @@ PARTS = {
     "overload": "overload",
     "teeth": "teeth",
     "lifecycle": "lifecycle",
+    "publishes": "publishes",
     "soak": "soak",
 }
 FAULTS = [name for name in PARTS if name != "soak"]

@@ -93,15 +93,18 @@ def test_a_record_noted_when_the_process_ended_is_the_culprit(tmp_path: Path) ->
     assert started(file, 7).culprits == {(PLACE, 9)}
 
 
-def test_a_culprit_is_remembered_until_no_start_lies_before_it(tmp_path: Path) -> None:
+def test_a_culprit_is_remembered_for_good(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     marker = ended(file, 7, {PLACE: (7, 20)})
     marker.taking(PLACE, 9)
     again = started(file, 8)
     again.committed({PLACE: 30})
-    assert started(file, 8).culprits == {(PLACE, 9)}
-    assert started(file, 10).culprits == set()
-    assert started(file, 8).culprits == set()
+    again.clear()
+    assert started(file, 30).culprits == {(PLACE, 9)}
+    built_anew = started(file, 0)
+    assert built_anew.culprits == {(PLACE, 9)}
+    assert built_anew.needs_care({PLACE: (0, 20)})
+    assert not built_anew.needs_care({PLACE: (10, 20)})
 
 
 def test_starts_that_move_on_are_not_counted(tmp_path: Path) -> None:

@@ -94,6 +94,20 @@ def test_a_candidate_no_better_than_chance_fails_without_a_champion_too() -> Non
     assert performance(replace(TRIAL, champion=None), PERFORMANCE).outcome == "pass"
 
 
+def test_a_candidate_as_near_to_chance_as_the_champion_is_no_reason_to_keep_it() -> None:
+    draw = np.random.default_rng(3)
+    near, nearer, other = (TRIAL.scores + noise * draw.random(len(TRIAL.scores)) for noise in (1, 6, 1))
+    share = TRIAL.examples.frauds / len(TRIAL.examples)
+    bounds = msgspec.structs.replace(PERFORMANCE, least_lift=0.9 / share, most_loss=1.0)  # none reaches it
+
+    def outcome(candidate: np.ndarray, champion: np.ndarray | None) -> str:
+        return performance(Trial(TRIAL.examples, candidate, champion), bounds).outcome
+
+    assert outcome(near, None) == outcome(near, TRIAL.scores) == outcome(nearer, near) == "fail"
+    assert outcome(near, near) == outcome(near, nearer) == "pass"
+    assert {outcome(near, other), outcome(other, near)} == {"pass", "not_enough_evidence"}
+
+
 def test_few_frauds_are_not_enough_evidence() -> None:
     few = first(200)
     assert performance(few, PERFORMANCE).outcome == "not_enough_evidence"
