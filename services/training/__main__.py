@@ -16,7 +16,7 @@ from services.training.examples import TOPIC
 from services.training.feed import Feed, topic_id
 from services.training.loop import Feeds, Rules, Service
 from services.training.online import Learner
-from services.training.order import Merge
+from services.training.order import SLACK_LAGS, Merge
 from services.training.reports import Reports
 from shared.features import definitions
 from shared.models import ModelLog
@@ -72,7 +72,7 @@ def build(settings: Settings, telemetry: Telemetry) -> Service:
         Feeds(Feed(settings, TOPIC, starts), Feed(settings, "monitoring.v1", {}), ModelLog(settings)),
         dataset,
         Reports(telemetry, settings),
-        Merge(schemas.partition_count(TOPIC), features.label_lag, dataset.reached),
+        Merge(schemas.partition_count(TOPIC), SLACK_LAGS * features.label_lag, dataset.reached),
         Learner.of(features, dataset.attachment),
         Rules(RolloutPolicy.load(), GuardsPolicy.load()),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 ORDER = ("at", "partition", "offset")
+SLACK_LAGS = 2
+"""Label lags: by one a label counts after its time, by one a replay lets partitions come apart."""
 
 
 @dataclass(frozen=True, slots=True)

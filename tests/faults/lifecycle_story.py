@@ -22,7 +22,7 @@ from services.training.feed import MOST_RECORDS
 from services.training.health import BESIDE, FAILED, Beside
 from services.training.loop import Feeds, Rules, Service
 from services.training.online import Learner
-from services.training.order import Merge
+from services.training.order import SLACK_LAGS, Merge
 from services.training.reports import Reports
 from services.training.split import DAY
 from shared import wire
@@ -248,7 +248,7 @@ def in_memory(
         Feeds(examples, signals, log),  # type: ignore[arg-type]
         dataset,
         Reports(Telemetry("training"), settings),
-        Merge(PARTITIONS, features.label_lag),
+        Merge(PARTITIONS, SLACK_LAGS * features.label_lag),
         Learner.of(features),
         Rules(RolloutPolicy.load(), GuardsPolicy.load()),
         clock=itertools.count(0, A_WHILE).__next__,

@@ -6,7 +6,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.training.order import ORDER, Merge, Reached
+from services.training.order import ORDER, SLACK_LAGS, Merge, Reached
+from shared.features import definitions
 
 PARTITIONS = 3
 times = st.lists(st.integers(0, 50), min_size=1, max_size=15)
@@ -73,3 +74,20 @@ def test_a_partition_read_to_its_end_holds_back_by_the_slack_only() -> None:
     assert merge.reached == {}
     merge.take(38)
     assert merge.reached == {0: Reached(1, 5)}
+
+
+def test_partitions_as_far_apart_as_a_replay_lets_them_come_are_merged_in_order() -> None:
+    lag = definitions().label_lag
+    far, behind = 2 * lag, lag  # where the replay let the partitions come; one tells of a fraud just now
+    merge = Merge(2, SLACK_LAGS * lag)
+    merge.add(rows(0, [behind, behind + 2, far + lag]))
+    merge.add(rows(1, [behind]))
+    limit = merge.limit(at_end={0, 1})
+    assert limit is not None
+    found = merge.take(limit).select(ORDER).rows()
+    merge.add(rows(1, [behind + 1, far], 1))  # what it had not come to
+    limit = merge.limit(at_end=())
+    assert limit is not None
+    found += merge.take(limit + 1).select(ORDER).rows()
+    assert found == sorted(found)
+    assert len(found) == 5
