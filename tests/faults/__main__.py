@@ -22,10 +22,13 @@ PARTS = {
     "overload": "overload",
     "teeth": "teeth",
     "lifecycle": "lifecycle",
+    "lifecycle_live": "lifecycle_live",
     "publishes": "publishes",
     "soak": "soak",
 }
 FAULTS = [name for name in PARTS if name != "soak"]
+KILLED = ("lifecycle", "lifecycle_live")
+"""Parts of which a share is a number of kills."""
 
 
 def main() -> int:
@@ -42,7 +45,7 @@ def run(name: str, share: float) -> dict[str, Any]:
     """Run a part and keep its result; one that gives none is not ok."""
     print(f"== {name}", file=sys.stderr, flush=True)
     options = ["--share", str(share)]
-    if name == "lifecycle":
+    if name in KILLED:
         options = ["--kills", str(max(1, round(KILLS * share)))]
     command = [sys.executable, "-m", f"tests.faults.{PARTS[name]}", *options]
     result = last_result(command)
