@@ -25,6 +25,7 @@ from services.training.recipe import Family
 from shared.features import definitions
 from shared.models import ActingModels
 from shared.settings import Settings
+from shared.stream import Batch
 from shared.stream.clients import read_topic
 from tests.bench import hop, world
 from tests.bench.arrivals import Arrivals
@@ -141,7 +142,11 @@ def predicted(settings: Settings) -> Drain:
     champion = models.current().champion
     assert champion is not None
     records = islice(read_topic(settings, "features.terminal.v1"), PREDICTED_ROWS)
-    matrix = FeatureBlocks(features).read([record.value() or b"" for record in records])
+    values = [record.value() or b"" for record in records]
+    none = np.zeros(len(values), np.int64)  # where they lie has no part in it
+    matrix = FeatureBlocks(features).read(
+        Batch("features.terminal.v1", [], values, none.astype(np.int32), none, none)
+    )
     batch = settings.stream.max_batch
     parts = [np.ascontiguousarray(matrix[at : at + batch]) for at in range(0, len(matrix), batch)]
     rows, began, cpu_began = 0, time.perf_counter(), time.process_time()
