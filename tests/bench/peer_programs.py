@@ -49,7 +49,7 @@ def _streams() -> Command:
 
 
 PEERS = {
-    "faust": Peer(10.0, _python(str(FOLDER / "faust_windows.py"), "worker", "--loglevel", "warning")),
+    "faust": Peer(10.0, _python(str(FOLDER / "faust_windows.py"), "worker", "--loglevel", "warn")),
     "quix": Peer(3.0, _python(str(FOLDER / "quix_windows.py"))),
     "bytewax": Peer(2.0, _python("-m", "bytewax.run", "bytewax_windows:flow")),
     "kafka-streams": Peer(2.0, _streams),
