@@ -63,7 +63,7 @@ scale-page: setup ## write the tables of docs/scale.md
 	@$(RUN) python -m tests.bench.scale
 
 test: setup ## run all tests, real Kafka and Redis included
-	$(RUN) pytest tests --numprocesses 2 --dist loadfile
+	$(RUN) pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup lint test ## what CI runs: lint, types, layout, tests
 
