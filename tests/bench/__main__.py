@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from tests.bench import readme, results
+from tests.bench import readme, results, scale
 from tests.bench.bounds import last_result
 
 PARTS = {
@@ -34,6 +34,7 @@ def main() -> int:
     began, arguments = time.monotonic(), _arguments()
     found = {name: run(name, arguments.data) for name in arguments.parts}
     readme.write()
+    scale.write()
     is_ok = all(each["is_ok"] for each in found.values())
     print(json.dumps({**found, "seconds": round(time.monotonic() - began), "is_ok": is_ok}))
     return 0 if is_ok else 1

@@ -86,6 +86,11 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write the tables into the page."""
     PAGE.write_text(filled(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    write()
     sys.stdout.write(f"{PAGE}\n")
