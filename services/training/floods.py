@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -14,8 +15,8 @@ from shared.policy import GuardsPolicy
 
 ORIGIN, TERMINAL = "label_origin", "terminal_id"
 COLUMNS = (TERMINAL, ORIGIN, "label_time", "is_implied")
-COUNTED_DAYS = 64
-"""Days that tell what is usual of an origin where labels are counted as they come."""
+FLOOD_DAYS = 64
+"""Event days whose labels tell what is usual of an origin: as many as a refit reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +106,29 @@ class Cap:
         days = self._origins.setdefault(origin, {})
         days[day] = days.get(day, 0) + 1
         onto = self._terminals[terminal, day] = self._terminals.get((terminal, day), 0) + 1
-        others = [count for other, count in days.items() if other != day]
-        limit = max(guards.flood_least, int(guards.flood_ratio * median(others)) if others else 0)
+        limit = _limit([count for other, count in days.items() if other != day], guards)
         return onto <= guards.labels_per_terminal_day and days[day] <= limit
 
     def _forget(self, day: int) -> None:
         self._day = day
         self._terminals = {key: count for key, count in self._terminals.items() if key[1] >= day - 1}
-        for origin, days in list(self._origins.items()):
-            kept = {each: count for each, count in days.items() if each > day - COUNTED_DAYS}
-            self._origins[origin] = kept
-            if not kept:
-                del self._origins[origin]
+        kept = {
+            origin: {each: count for each, count in days.items() if each > day - FLOOD_DAYS}
+            for origin, days in self._origins.items()
+        }
+        self._origins = {origin: days for origin, days in kept.items() if days}
 
 
 def _limits(labels: pl.Series, guards: GuardsPolicy) -> pl.Series:
-    counts = labels.to_numpy()
-    others = [np.delete(counts, day) for day in range(len(counts))]
-    usual = [float(np.median(each)) if len(each) else 0.0 for each in others]
-    limits = [max(guards.flood_least, int(guards.flood_ratio * each)) for each in usual]
+    counts = labels.to_list()
+    limits = [_limit(counts[:day] + counts[day + 1 :], guards) for day in range(len(counts))]
     return pl.Series("limit", limits, pl.Int64)
+
+
+def _limit(others: Sequence[int], guards: GuardsPolicy) -> int:
+    """Return how many labels an origin may give on a day, by its other days."""
+    usual = median(others) if others else 0
+    return max(guards.flood_least, int(guards.flood_ratio * usual))
 
 
 def _days(explicit: pl.DataFrame, by: str) -> pl.DataFrame:

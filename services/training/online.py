@@ -67,11 +67,10 @@ class Learner:
             With at, event_time, is_fraud, `floods.COLUMNS` and a column a feature, in the order of `Merge`.
         """
         scores: list[float | None] = []
-        columns = rows.select("at", "event_time", "is_fraud").with_columns(
-            is_learnt=pl.Series(self._believed(rows, is_fresh, guards))
-        )
+        columns = rows.select("at", "event_time", "is_fraud").iter_rows()
+        believed = self._believed(rows, is_fresh, guards)
         values = rows.select(self.names).to_numpy().tolist()
-        for (at, time, is_fraud, is_learnt), row in zip(columns.iter_rows(), values, strict=True):
+        for (at, time, is_fraud), row, is_learnt in zip(columns, values, believed, strict=True):
             if self.day is None or at // DAY > self.day:
                 self._turn(at // DAY)
             known = {name: value for name, value in zip(self.names, row, strict=True) if value == value}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from services.training.dataset import Dataset
-from services.training.floods import COLUMNS, Flood, floods
+from services.training.floods import COLUMNS, FLOOD_DAYS, Flood, floods
 from services.training.health import Healths
 from services.training.paired import Comparison, compared
 from services.training.rollout import Evidence, moves, pair
@@ -19,8 +19,6 @@ from shared.policy import GuardsPolicy, RolloutPolicy
 
 WHO = "training"
 COMPARED = ("customer_id", "is_fraud", "score", "model_version", "challenger_score", "challenger_version")
-FLOOD_DAYS = 64
-"""Event days whose labels tell what is usual of an origin: as many as a refit reads."""
 
 RowsOf = Callable[[int, int], pl.DataFrame]
 """Returns the labelled payments with event time in [start, end), microseconds."""
