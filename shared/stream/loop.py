@@ -180,7 +180,6 @@ class Loop:
         )
         reached = self._reached(single, {})
         self._send([Outgoing("dead-letters.v1", [key], [value])], reached)
-        self.marker.culprits.discard((place, offset))
 
     def _take_batch(self, batch: Batch) -> None:
         held = self.assignment.held
