@@ -22,13 +22,11 @@ def sources(records: Joined) -> tuple[npt.NDArray[np.int32], Ints]:
     WireError
         If a record ends before its source does, or names a partition or offset that no topic has.
     """
-    lengths = np.diff(records.ends, prepend=0)
-    if (lengths < HEADER_BYTES + SOURCE_BYTES).any():
-        raise WireError(f"record {int(lengths.argmin())} of {len(records)} ends within its source")
-    partitions, offsets = _sources(records.bytes, records.ends)
-    is_wrong = (partitions < 0) | (partitions >= MOST_PARTITIONS) | (offsets < 0)
-    if is_wrong.any():
-        raise WireError(f"record {int(is_wrong.argmax())} of {len(records)} names a source that cannot be")
+    partitions, offsets, wrong = _sources(records.bytes, records.ends)
+    if wrong >= 0:
+        raise WireError(
+            f"record {wrong} of {len(records)} ends within its source, or names one that cannot be"
+        )
     return partitions, offsets
 
 
@@ -114,10 +112,15 @@ def _sources(content: Bytes, ends: Ints) -> Any:
     partitions, offsets = np.empty(len(ends), np.int32), np.empty(len(ends), np.int64)
     start = 0
     for row in range(len(ends)):
-        partitions[row] = np.int32(_big_endian(content, start + 5, 4))
-        offsets[row] = _big_endian(content, start + 9, 8)
+        at = start + HEADER_BYTES
+        if ends[row] < at + SOURCE_BYTES:
+            return partitions, offsets, row
+        partition, offsets[row] = _big_endian(content, at, 4), _big_endian(content, at + 4, 8)
+        if partition >= MOST_PARTITIONS or offsets[row] < 0:
+            return partitions, offsets, row
+        partitions[row] = np.int32(partition)
         start = ends[row]
-    return partitions, offsets
+    return partitions, offsets, -1
 
 
 @numba.njit(cache=True)
