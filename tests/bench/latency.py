@@ -136,12 +136,15 @@ def rounds(
 
 def routes_of(stack: Stack, hops: Mapping[str, Child]) -> dict[str, Route]:
     """Return the bare hops and the chain."""
-    settings, topics, processes = stack.settings, hop.names(), cpu.pids(stack, hops)
-    raw, scores = settings.topic("transactions.raw.v1"), settings.topic("scores.v1")
-    return {
-        CHAIN: Route(raw, scores, Sender(settings), cpu.CpuTimes(processes)),
-        BARE: Route(topics[0], topics[-1], Sender(settings), cpu.CpuTimes(processes)),
-    }
+    topics, processes = hop.names(), cpu.pids(stack, hops)
+    bare = Route(topics[0], topics[-1], Sender(stack.settings), cpu.CpuTimes(processes))
+    return {CHAIN: chain_of(stack, processes), BARE: bare}
+
+
+def chain_of(stack: Stack, processes: Mapping[str, int]) -> Route:
+    """Return the way through all services."""
+    raw, scores = (stack.settings.topic(name) for name in ("transactions.raw.v1", "scores.v1"))
+    return Route(raw, scores, Sender(stack.settings), cpu.CpuTimes(processes))
 
 
 def quantiles(latencies: Milliseconds) -> dict[str, float]:

@@ -3,8 +3,9 @@
 A refit runs as the training service starts it: a process of its own, at the lowest priority, with one thread
 a library. First alone: seconds and memory, on the days of a history file or, without one, on simulated ones.
 Then a whole stack at a steady rate, rounds in turn: training stopped, and training at work with a refit
-beside it all the time. Last the CPU time of the monitor at several rates, event time going by equally fast.
-The last line of stdout is one JSON object; the exit code is 1 when a bound is missed.
+beside it that begins with the round and outlasts it. Last the CPU time of the monitor at several rates, event
+time going by equally fast. The last line of stdout is one JSON object; the exit code is 1 when a bound is
+missed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,8 @@ from shared.features import definitions
 from shared.settings import Settings
 from tests.bench import cpu
 from tests.bench.bounds import conclude, most, rounded
-from tests.bench.latency import WARM_UP_RATE, Milliseconds, Route, quantiles, stack_of
+from tests.bench.latency import WARM_UP_RATE, Milliseconds, Route, chain_of, quantiles, stack_of
 from tests.bench.payments import Source, of_frame
-from tests.bench.sending import Sender
 from tests.drift.single import Stream
 from tests.faults.models import publish_model
 
@@ -65,9 +63,9 @@ def main() -> int:
         settings = folder_settings(folder / "alone")
         dataset = filled(folder / "dataset" / "examples", days_of(arguments.data), settings)
         with stack_of(folder / "stack") as stack:
-            refit = Refits(dataset, stack.settings).once()
+            refit = refitted(dataset, stack.settings)
             publish_model(stack.settings)
-            latency = latencies(stack, Refits(dataset, stack.settings))
+            latency = latencies(stack, dataset)
         with stack_of(folder / "monitored") as stack:
             publish_model(stack.settings)
             monitor = monitored(stack)
@@ -112,62 +110,34 @@ def filled(place: Path, frames: Iterator[pl.DataFrame], settings: Settings) -> D
     return dataset
 
 
-@dataclass
-class Refits:
-    """Refits of one data set, as of its newest label, until told to stop."""
-
-    dataset: Dataset
-    settings: Settings
-    done: int = 0
-    _is_stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def once(self) -> dict[str, Any]:
-        """Refit; return its seconds, its highest memory, and what came of it."""
-        fitting, highest = self._start(), 0
-        process = psutil.Process(fitting.process.pid)
-        while (outcome := fitting.outcome(0.1)) is None:
-            highest = max(highest, process.memory_info().rss)
-        steps = {each["step"]: each for each in fitting.progress()}
-        return {
-            "rows": steps["read"]["rows"],
-            "seconds": outcome.seconds,
-            "minutes": rounded(outcome.seconds / 60),
-            "highest_mib": round(highest / MIB),
-            "version": outcome.version,
-            "refused": outcome.reason,
-        }
-
-    def start(self) -> None:
-        """Begin: one refit after the other."""
-        self._is_stopping.clear()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the refit that is on its way, and begin no other."""
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        fitting = self._start()
-        while not self._is_stopping.is_set():
-            if fitting.outcome(0.05) is not None:
-                self.done += 1
-                fitting = self._start()
-        fitting.stop()
-
-    def _start(self) -> Fitting:
-        as_of = max(each.clock for each in self.dataset.reached.values())
-        return Fitting.start(self.dataset.folder, Due(as_of, "schedule"), self.settings, Before())
+def begun(dataset: Dataset, settings: Settings) -> Fitting:
+    """Begin a refit of a data set, as of its newest label."""
+    as_of = max(each.clock for each in dataset.reached.values())
+    return Fitting.start(dataset.folder, Due(as_of, "schedule"), settings, Before())
 
 
-def latencies(stack: Stack, refits: Refits) -> dict[str, Any]:
+def refitted(dataset: Dataset, settings: Settings) -> dict[str, Any]:
+    """Refit; return its seconds, its highest memory, and what came of it."""
+    fitting, highest = begun(dataset, settings), 0
+    process = psutil.Process(fitting.process.pid)
+    while (outcome := fitting.outcome(0.1)) is None:
+        highest = max(highest, process.memory_info().rss)
+    steps = {each["step"]: each for each in fitting.progress()}
+    return {
+        "rows": steps["read"]["rows"],
+        "seconds": outcome.seconds,
+        "minutes": rounded(outcome.seconds / 60),
+        "highest_mib": round(highest / MIB),
+        "version": outcome.version,
+        "refused": outcome.reason,
+    }
+
+
+def latencies(stack: Stack, dataset: Dataset) -> dict[str, Any]:
     """Return the latency from raw to score with training stopped, and with all that learns at work."""
     settings, source, training = stack.settings, Source(), stack.supervisor.pid("training")
     assert training is not None
-    routes = {name: route(stack) for name in (WITHOUT, WITH)}
+    routes = {name: chain_of(stack, cpu.pids(stack, {})) for name in (WITHOUT, WITH)}
     for _ in range(WARM_UPS):
         routes[WITH].measure(settings, source.take(int(WARM_UP_RATE * SECONDS)), WARM_UP_RATE)
         await_quiet(settings, EVERYBODY)
@@ -177,9 +147,10 @@ def latencies(stack: Stack, refits: Refits) -> dict[str, Any]:
         one_round(settings, routes[WITHOUT], source, f"{number}: {WITHOUT}")
         os.kill(training, signal.SIGCONT)
         await_quiet(settings, EVERYBODY)
-        refits.start()
+        fitting = begun(dataset, settings)
         one_round(settings, routes[WITH], source, f"{number}: {WITH}")
-        refits.stop()
+        assert fitting.outcome(0.0) is None, "the refit ended before the round did"
+        fitting.stop()
         await_quiet(settings, EVERYBODY)
     found: dict[str, Milliseconds] = {name: np.concatenate(each.found) for name, each in routes.items()}
     p99 = {name: float(np.quantile(each, 0.99)) for name, each in found.items()}
@@ -187,7 +158,6 @@ def latencies(stack: Stack, refits: Refits) -> dict[str, Any]:
         "payments_per_second": round(RATE),
         **{name: quantiles(each) for name, each in found.items()},
         "p99_ratio": rounded(p99[WITH] / p99[WITHOUT]),
-        "refits": refits.done,
         "cpu_shares": {name: each.times.shares() for name, each in routes.items()},
     }
 
@@ -198,15 +168,9 @@ def one_round(settings: Settings, chosen: Route, source: Source, name: str) -> N
     print(f"learning: round {name} {quantiles(chosen.found[-1])}", file=sys.stderr, flush=True)
 
 
-def route(stack: Stack) -> Route:
-    """Return the way through all services."""
-    raw, scores = (stack.settings.topic(name) for name in ("transactions.raw.v1", "scores.v1"))
-    return Route(raw, scores, Sender(stack.settings), cpu.CpuTimes(cpu.pids(stack, {})))
-
-
 def monitored(stack: Stack) -> dict[str, Any]:
     """Return the CPU seconds of the monitor for each second of payments, by their rate."""
-    chosen, monitor = route(stack), stack.supervisor.pid("monitor")
+    chosen, monitor = chain_of(stack, {}), stack.supervisor.pid("monitor")
     assert monitor is not None
     costs: dict[int, list[float]] = {rate: [] for rate in MONITOR_RATES}
     start = Simulation().start
