@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.stream.progress import Place
 
-STARTS_BEFORE_CARE = 3
+STARTS_BEFORE_CARE = 2
 
 NOTHING = (0, -1)
 
@@ -20,9 +20,10 @@ Spans = Mapping[Place, tuple[int, int]]
 class CrashMarker:
     """Counts starts from which a place did not get on, in a file of the state folder.
 
-    At the third such start each batch is noted before it is taken. At the next one the records of the
-    batch noted last are taken one at a time, each noted; the one found noted at the start after that is
-    the culprit. It is remembered for good: state that is built anew comes past it again.
+    At the second such start each batch is noted before it is taken. At the next one the records of the
+    batch noted last are taken one at a time, each noted. The one found noted at the start after that is
+    accused, and taken with care; noted once more it is the culprit, since a process may end amid a record
+    for another reason. A culprit is remembered for good: state that is built anew comes past it again.
     """
 
     def __init__(self, file: Path) -> None:
@@ -50,8 +51,9 @@ class CrashMarker:
                     name: (span[0], span[1]) for name, span in self._content.get("batch", {}).items()
                 }
         self._counted.update(map(_name, starts))
-        self._content |= {"starts": counts, "culprits": self._found()}
-        self.culprits = {(Place(topic, partition), at) for topic, partition, at in self._content["culprits"]}
+        self._content["starts"] = counts
+        self._accuse()
+        self.culprits = self._records("culprits")
         self._write()
 
     def needs_care(self, spans: Spans) -> bool:
@@ -64,7 +66,8 @@ class CrashMarker:
             self._content["batch"] = names
         if fresh or self.is_watchful:
             self._write()
-        held = [(spans.get(place, NOTHING), at) for place, at in self.culprits]
+        wary = self.culprits | self._records("accused")
+        held = [(spans.get(place, NOTHING), at) for place, at in wary]
         if any(first <= at <= last for (first, last), at in held):
             return True
         suspects = [(self._suspects.get(name, NOTHING), span) for name, span in names.items()]
@@ -82,7 +85,8 @@ class CrashMarker:
 
     def taken(self) -> None:
         """Note that the process outlived the record: its end for another reason may not count against it."""
-        del self._content["taking"]
+        taken = self._content.pop("taking")
+        self._content["accused"] = [each for each in self._content.get("accused", []) if each != taken]
         self._write()
 
     def committed(self, places: Mapping[Place, int]) -> None:
@@ -107,11 +111,19 @@ class CrashMarker:
         else:
             self._file.unlink(missing_ok=True)
 
-    def _found(self) -> list[list[str | int]]:
-        """Return the culprits, the one noted when the process ended among them."""
-        found = list(self._content.get("culprits", []))
+    def _accuse(self) -> None:
+        """Count the end of the process before against the record noted then, if there is one."""
         taking = self._content.pop("taking", None)
-        return found if taking is None or taking in found else [*found, taking]
+        accused = self._content.setdefault("accused", [])
+        culprits = self._content.setdefault("culprits", [])
+        if taking in accused:
+            accused.remove(taking)
+            culprits.append(taking)
+        elif taking is not None:
+            accused.append(taking)
+
+    def _records(self, kind: str) -> set[tuple[Place, int]]:
+        return {(Place(topic, partition), at) for topic, partition, at in self._content.get(kind, [])}
 
     def _read(self) -> dict[str, Any]:
         if not self._file.exists():

@@ -63,7 +63,7 @@ def ended(file: Path, offset: int, spans: Spans) -> CrashMarker:
     return marker
 
 
-def test_care_begins_after_three_starts_at_the_same_offset_with_the_batch_noted_last(tmp_path: Path) -> None:
+def test_care_begins_after_two_starts_at_the_same_offset_with_the_batch_noted_last(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
     for _ in range(STARTS_BEFORE_CARE):
         ended(file, 7, {PLACE: (7, 20)})
@@ -85,18 +85,48 @@ def test_care_ends_once_the_suspects_are_committed(tmp_path: Path) -> None:
     assert not marker.is_watchful
 
 
-def test_a_record_noted_when_the_process_ended_is_the_culprit(tmp_path: Path) -> None:
+def ended_amid(file: Path, offset: int, record: int) -> None:
+    """A process that began at an offset and ended while it took a record with care."""
+    ended(file, offset, {PLACE: (offset, 20)}).taking(PLACE, record)
+
+
+def test_a_record_noted_when_two_processes_ended_is_the_culprit(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
-    for _ in range(STARTS_BEFORE_CARE + 1):
-        marker = ended(file, 7, {PLACE: (7, 20)})
-    marker.taking(PLACE, 9)
-    assert started(file, 7).culprits == {(PLACE, 9)}
+    ended_amid(file, 7, 9)
+    accusing = started(file, 8)
+    assert accusing.culprits == set()
+    assert accusing.needs_care({PLACE: (9, 20)})
+    assert not accusing.needs_care({PLACE: (10, 20)})
+    accusing.taking(PLACE, 9)
+    assert started(file, 9).culprits == {(PLACE, 9)}
+
+
+def test_an_end_from_outside_amid_a_record_makes_no_culprit(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    ended_amid(file, 7, 9)
+    ended_amid(file, 7, 8)  # another one, before the accused
+    later = started(file, 7)
+    later.taking(PLACE, 8)
+    later.taken()
+    later.taking(PLACE, 9)
+    assert started(file, 9).culprits == {(PLACE, 9)}
+
+
+def test_an_accused_record_that_is_outlived_is_accused_no_longer(tmp_path: Path) -> None:
+    file = tmp_path / "starts.json"
+    ended_amid(file, 7, 9)
+    later = started(file, 7)
+    later.taking(PLACE, 9)
+    later.taken()
+    assert not later.needs_care({PLACE: (7, 20)})
+    ended_amid(file, 7, 9)
+    assert started(file, 9).culprits == set()
 
 
 def test_a_culprit_is_remembered_for_good(tmp_path: Path) -> None:
     file = tmp_path / "starts.json"
-    marker = ended(file, 7, {PLACE: (7, 20)})
-    marker.taking(PLACE, 9)
+    for _ in range(2):
+        ended_amid(file, 7, 9)
     again = started(file, 8)
     again.committed({PLACE: 30})
     again.clear()

@@ -93,7 +93,7 @@ def test_an_error_in_place_of_a_record_ends_the_process(world: World) -> None:
         world.steps(loop)
 
 
-def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_four_starts_and_one_with_care(
+def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_two_starts_and_two_with_care(
     world: World,
 ) -> None:
     world.write(range(6))
@@ -101,10 +101,11 @@ def test_a_record_that_ends_the_process_becomes_a_dead_letter_after_four_starts_
         with pytest.raises(ZeroDivisionError):
             world.steps(world.start(Counting(POISON)))
         assert world.names(SCORES) == [], start
-    careful = world.start(Counting(POISON))
-    with pytest.raises(ZeroDivisionError):
-        world.steps(careful)
-    assert careful.stage.sizes == [1, 1, 1]  # type: ignore[attr-defined]
+    for _ in range(2):
+        careful = world.start(Counting(POISON))
+        with pytest.raises(ZeroDivisionError):
+            world.steps(careful)
+        assert careful.stage.sizes == [1, 1, 1]  # type: ignore[attr-defined]
     last = world.start(Counting(POISON))
     world.steps(last)
     assert sorted(set(world.names(SCORES))) == [name for name in names(range(6)) if name != b"000003"]
@@ -134,7 +135,7 @@ def test_of_a_batch_with_a_record_too_long_to_send_nothing_is_sent(world: World)
 
 def test_records_after_the_one_set_aside_are_taken_whole_again(world: World) -> None:
     world.write(range(6))
-    for _ in range(STARTS_BEFORE_CARE + 1):
+    for _ in range(STARTS_BEFORE_CARE + 2):
         with pytest.raises(ZeroDivisionError):
             world.steps(world.start(Counting(POISON)))
     last = world.start(Counting(POISON))
