@@ -44,6 +44,7 @@ def single_thread(settings: Settings, folder: Path) -> SingleThread:
     ]
     single = SingleThread(_stages(settings, folder))
     single.feed(sorted(raw, key=lambda each: each[2].accepted_ms))
+    single.close()
     return single
 
 
