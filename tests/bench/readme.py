@@ -75,8 +75,9 @@ def part(name: str, kept: dict[str, Any]) -> str:
 def refit_sentence(refit: dict[str, Any]) -> str:
     """Return what a refit takes."""
     return (
-        f"A refit on 60 days ({refit['data']}, {refit['rows']:,} payments) takes {refit['minutes']} minutes "
-        f"and {refit['highest_mib']:,} MiB, in a process of the lowest priority with one thread a library."
+        f"A refit on 60 days ({refit['data']}, {refit['rows']:,} payments) takes {refit['seconds']:.0f} "
+        f"seconds and {refit['highest_mib']:,} MiB, in a process of the lowest priority with one thread a "
+        "library."
     )
 
 
