@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,15 @@ from shared.settings import Settings, SettingsError
 from shared.telemetry.logs import start_logs
 
 PREFIX = "millrace_"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    log: logging.Logger
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Tell in a line that somebody, as a prober may, went away before the answer."""
+        self.log.info("no answer was given", extra={"error": repr(sys.exception())})
 
 
 class Telemetry:
@@ -28,7 +38,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._ready = threading.Event()
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     @classmethod
     def start(cls, service: str, settings: Settings) -> Telemetry:
@@ -43,12 +53,12 @@ class Telemetry:
         telemetry = cls(service)
         place = settings.http_host, settings.http_port
         try:
-            server = ThreadingHTTPServer(place, telemetry._handler())
+            server = _Server(place, telemetry._handler())
         except OSError as error:
             raise SettingsError(
                 f"nothing can listen on {place[0]}:{place[1]} ({error.strerror}); set http_host or http_port"
             ) from error
-        server.daemon_threads = True
+        server.log = telemetry.log
         threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
         telemetry._server = server
         telemetry.log.info("listening", extra={"host": settings.http_host, "port": server.server_port})
