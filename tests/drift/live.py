@@ -57,7 +57,7 @@ class Observed:
     """By version, those that were champion."""
 
 
-def observed(simulation: Simulation) -> Observed:
+def observed(name: str, simulation: Simulation) -> Observed:
     """Play a stream at full speed, labels following, and return what the services made of it.
 
     The first days are history, from which a model is trained by hand; then all is left to the services.
@@ -66,7 +66,7 @@ def observed(simulation: Simulation) -> Observed:
         settings = folder_settings(Path(folder))
         stream = settings.stream.model_copy(update={"commit_ms": COMMIT_MS})
         settings = settings.model_copy(update={"stream": stream})
-        tell = _teller(simulation)
+        tell = _teller(name, simulation)
         with Stack(Path(folder), BEFORE, settings) as stack:
             send_customers(stack.settings, simulation.population().to_dicts())
             history = Player(stack.settings, Play(delays=DELAYS), tell)
@@ -117,7 +117,7 @@ def _read(settings: Settings, simulation: Simulation) -> Observed:
     )
 
 
-def _teller(simulation: Simulation) -> Callable[[Summary], None]:
+def _teller(name: str, simulation: Simulation) -> Callable[[Summary], None]:
     told = 0
 
     def tell(summary: Summary) -> None:
@@ -125,6 +125,6 @@ def _teller(simulation: Simulation) -> Callable[[Summary], None]:
         day = ((summary.event_time or simulation.start) - simulation.start) // DAY
         if day // TOLD_DAYS > told:
             told = day // TOLD_DAYS
-            print(f"drift: day {day} after {summary.seconds:.0f} s", file=sys.stderr, flush=True)
+            print(f"drift: {name}, day {day} after {summary.seconds:.0f} s", file=sys.stderr, flush=True)
 
     return tell
