@@ -117,7 +117,8 @@ def _probation(
     stands: Standing, beside: VersionStanding, comparison: Comparison, policy: RolloutPolicy, now: int
 ) -> list[Move]:
     is_over = _days(beside, now) >= policy.probation.most_days
-    finding = _finding(comparison, policy.comparison.most_loss, is_over)
+    most_loss = policy.comparison.most_loss
+    finding = _finding(comparison, -most_loss, most_loss, is_over)
     if finding == "worse" and stands.champion is not None:
         return [Move(stands.champion.version, "rolled_back", _sentence(comparison), comparison.numbers)]
     is_due = finding == "holds" and _days(beside, now) >= policy.probation.least_days
@@ -133,7 +134,7 @@ def _verdict(
         return "worse", ill
     is_over = _days(beside, now) >= stay.most_days
     comparison = evidence.comparison
-    finding = _finding(comparison, policy.comparison.most_loss, is_over)
+    finding = _finding(comparison, 0.0, policy.comparison.most_loss, is_over)
     if finding == "open" and is_over:
         return "worse", "too few matured frauds within the time limit"
     is_better = comparison is not None and comparison.low is not None and comparison.low > 0
@@ -144,16 +145,15 @@ def _verdict(
     return finding, _sentence(comparison)
 
 
-def _finding(comparison: Comparison | None, most_loss: float, is_over: bool) -> Finding:
+def _finding(comparison: Comparison | None, least_gain: float, most_loss: float, is_over: bool) -> Finding:
+    """Return whether the newer holds: as good as asked for, and surely not worse than is allowed."""
     if comparison is None or comparison.gain is None or comparison.low is None or comparison.high is None:
         return "open"
     if comparison.high < 0 and comparison.gain < -most_loss:
         return "worse"
-    if comparison.low >= -most_loss:
+    if comparison.gain >= least_gain and (is_over or comparison.low >= -most_loss):
         return "holds"
-    if is_over:
-        return "holds" if comparison.gain >= -most_loss else "worse"
-    return "open"
+    return "worse" if is_over else "open"
 
 
 def _illness(health: Health, policy: RolloutPolicy) -> str | None:

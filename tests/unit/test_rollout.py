@@ -77,7 +77,8 @@ def test_the_newest_of_those_that_wait_comes_to_shadow_and_the_others_retire() -
         (0.01, 0.03, "canary"),
         (-0.09, -0.03, "rejected"),
         (-0.05, 0.05, None),
-        (-0.015, -0.005, "canary"),
+        (-0.009, 0.003, None),
+        (-0.009, 0.012, "canary"),
         (None, None, None),
     ],
 )
