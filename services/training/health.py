@@ -1,4 +1,4 @@
-"""What scoring tells of versions that score beside the champion: failures, time, payments flagged."""
+"""What scoring tells of versions: refusals, and of those beside the champion failures, time, flags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-FAILED, BESIDE = "model-failed", "model-beside"
+from shared.models import Refusal
+
+FAILED, BESIDE, REFUSED = "model-failed", "model-beside", "model-refused"
+LASTING = (Refusal.UNSIGNED, Refusal.ALTERED, Refusal.MALFORMED, Refusal.SCHEMA_MISMATCH)
+"""Refusals that stay: for the package or its features, not for a service's keys, store or libraries."""
 
 
 class Beside(msgspec.Struct, frozen=True):
@@ -48,6 +52,8 @@ class Health:
     seconds: float = 0.0
     flagged: int = 0
     flagged_by_champion: int = 0
+    is_refused: bool = False
+    """Whether scoring does not load its package."""
 
     @property
     def us_a_payment(self) -> float:
@@ -74,7 +80,7 @@ class Healths:
         """Return the healths with more signals; others than scoring's are passed over."""
         found = dict(self.by_version)
         for each in signals:
-            if each.model_version is not None and each.signal in (FAILED, BESIDE):
+            if each.model_version is not None and each.signal in (FAILED, BESIDE, REFUSED):
                 before = found.get(each.model_version, Health())
                 found[each.model_version] = _with(before, each)
         return Healths(found)
@@ -83,6 +89,8 @@ class Healths:
 def _with(health: Health, signal: Signal) -> Health:
     if signal.signal == FAILED:
         return replace(health, failures=health.failures + 1)
+    if signal.signal == REFUSED:
+        return replace(health, is_refused=health.is_refused or signal.detail.split(":")[0] in LASTING)
     told = msgspec.json.decode(signal.detail, type=Beside)
     return replace(
         health,

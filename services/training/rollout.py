@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,8 @@ from shared.policy.rollout import Stay
 ACCEPTED, URGENT = "is_accepted", "is_urgent"
 """Figures of a publication: whether no gate failed; whether an alarm asked for the model."""
 
+REFUSED = "scoring refuses the package"
+
 Finding = Literal["holds", "worse", "open"]
 
 
@@ -27,6 +30,7 @@ class Evidence:
     """Of the newer version with the older one: in a probation the champion is the newer."""
     health: Health = field(default_factory=Health)
     """Of the version beside the champion."""
+    champion: Health = field(default_factory=Health)
 
 
 def pair(stands: Standing) -> tuple[str, str] | None:
@@ -60,9 +64,18 @@ def moves(stands: Standing, evidence: Evidence, policy: RolloutPolicy, now: int)
     superseded = [
         Move(each.version, "retired", f"superseded by {waiting[0].version}") for each in waiting[1:]
     ]
+    if stands.champion is not None and evidence.champion.is_refused:
+        return [*turned_down, *superseded, *_instead(stands.champion, stands, waiting)]
     under_way = _under_way(stands, evidence, policy, now)
     newest = _newest(stands, waiting[0], bool(under_way)) if waiting else []
     return [*turned_down, *superseded, *under_way, *newest]
+
+
+def _instead(refused: VersionStanding, stands: Standing, waiting: Sequence[VersionStanding]) -> list[Move]:
+    """Return the move by which another acts than a champion that scoring does not load."""
+    if stands.predecessor is not None:
+        return [Move(refused.version, "rolled_back", REFUSED)]
+    return [Move(each.version, "champion", f"of {refused.version} {REFUSED}") for each in waiting[:1]]
 
 
 def _newest(stands: Standing, waiting: VersionStanding, is_moving: bool) -> list[Move]:
@@ -157,6 +170,8 @@ def _finding(comparison: Comparison | None, least_gain: float, most_loss: float,
 
 
 def _illness(health: Health, policy: RolloutPolicy) -> str | None:
+    if health.is_refused:
+        return REFUSED
     if health.failures:
         return "it failed on a payment"
     if health.payments >= policy.least_payments and health.us_a_payment > policy.most_us_a_payment:

@@ -9,7 +9,7 @@ import polars as pl
 
 from services.training.dataset import Dataset
 from services.training.floods import COLUMNS, FLOOD_DAYS, Flood, floods
-from services.training.health import Healths
+from services.training.health import Health, Healths
 from services.training.paired import Comparison, compared
 from services.training.rollout import Evidence, moves, pair
 from services.training.split import DAY
@@ -68,9 +68,10 @@ class Steering:
 
     def evidence(self, stands: Standing) -> Evidence:
         """Return what is known of the pair that stands."""
-        found, beside = pair(stands), stands.challenger
+        found, beside, acting = pair(stands), stands.challenger, stands.champion
+        champion = self.healths.of(acting.version) if acting else Health()
         if found is None or beside is None or stands.is_frozen:
-            return Evidence()
+            return Evidence(champion=champion)
         # Frauds are told of before genuine payments are known, and the log may hold these by the lag later:
         # the newest days would be nearly all frauds.
         until = self.now - self.features.horizon - 2 * self.features.label_lag
@@ -80,7 +81,7 @@ class Steering:
         if (*found, start) not in self._compared:
             rows = self.rows_of(start, max(until, start))
             self._compared[*found, start] = compared(rows, *found, self.policy.comparison)
-        return Evidence(self._compared[*found, start], self.healths.of(beside.version))
+        return Evidence(self._compared[*found, start], self.healths.of(beside.version), champion)
 
     def _next(self, stands: Standing) -> ModelRecord | None:
         if self.now < stands.event_time:

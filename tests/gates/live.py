@@ -40,6 +40,7 @@ DAYS = 58  # a refit's windows, and the days until the newest label is known
 BY_HAND = ("train", "--family", "logistic", "--sample", "0.2", "--publish", "champion")
 WHO = "gates"
 TAKEN_SECONDS, REFUSED_SECONDS = 60.0, 30.0
+MOST_DAYS = 4  # until a midnight comes to training
 
 
 class World:
@@ -113,9 +114,14 @@ class World:
         self.log.append(lambda stands: record)
         self._move(Move(record.version, "champion", "forced by hand"))
 
-    def take_back(self, version: str) -> None:
-        """Roll a champion back by hand."""
-        self._move(Move(version, "rolled_back", "refused by the services"))
+    def play_until_taken_back(self, version: str) -> int:
+        """Play days until training has taken a champion back; return the number of payments."""
+        payments = 0
+        for _ in range(MOST_DAYS):
+            payments += self.play(1)
+            if self.standing().status(version) == "rolled_back":
+                return payments
+        raise AssertionError(f"{version}, which scoring refuses, is champion after {MOST_DAYS} days")
 
     def refusals(self, reason: Refusal) -> float:
         """Return how many packages scoring refused for a reason, by its metrics."""

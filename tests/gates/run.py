@@ -68,7 +68,7 @@ def checked(folder: Path) -> tuple[Row, list[str]]:
     simulation = Simulation(
         customers=CUSTOMERS,
         terminals=TERMINALS,
-        days=DAYS + 1 + len(DAMAGED),
+        days=DAYS + 1 + live.MOST_DAYS * len(DAMAGED),
         seed=SEED,
         compromised_terminals=COMPROMISED,
         compromised_customers=COMPROMISED,
@@ -173,8 +173,7 @@ def refusals(world: World, folder: Path) -> tuple[list[Row], list[str]]:
         before, record = world.refusals(reason), damage(folder / PASSES[0] / of, world)
         world.force(record)
         world.await_refusal(reason, before)
-        payments = world.play(1)
-        world.take_back(record.version)
+        payments = world.play_until_taken_back(record.version)
         rows.append({"name": name, "refused_as": reason.value, "payments_meanwhile": payments})
         forced.append(record.version)
     scores = world.scores()

@@ -95,6 +95,7 @@ def test_with_no_share_for_a_canary_a_shadow_becomes_champion() -> None:
     "health",
     [
         replace(WELL, failures=1),
+        replace(WELL, is_refused=True),
         replace(WELL, seconds=5000 * 1e-6 * (POLICY.most_us_a_payment + 1)),
     ],
 )
@@ -136,6 +137,14 @@ def test_a_promoted_version_that_is_worse_is_taken_back_and_one_that_holds_ends_
     assert move(of, evidence(None, None), 90 * DAY + int(POLICY.probation.most_days * DAY)) == [
         ("old", "retired")
     ]
+
+
+def test_a_champion_that_scoring_refuses_is_taken_back_or_where_none_came_before_replaced() -> None:
+    refused = Evidence(champion=replace(WELL, is_refused=True))
+    assert move(stands(*PROMOTED), refused) == [("new", "rolled_back")]
+    assert move(stands(*SHADOW, moved("new", "champion")), refused) == [("new", "rolled_back")]
+    assert move(stands(*FIRST, published("b")), refused) == [("b", "champion")]
+    assert move(stands(*FIRST), refused) == []
 
 
 def test_a_version_waits_for_the_pair_under_way_unless_an_alarm_asked_for_it() -> None:
@@ -293,12 +302,15 @@ def test_health_sums_what_scoring_tells() -> None:
         Signal("model-beside", "a", detail),
         Signal("model-failed", "b", "it broke"),
         Signal("drift", None, ""),
+        Signal("model-refused", "c", "library_mismatch: of another scikit-learn"),
+        Signal("model-refused", "d", "altered: the signature does not hold"),
     ]
     found = Healths().heard(told[:1]).heard(told[1:])
     assert found.of("a") == Health(0, 200, 1.0, 6, 2)
     assert (found.of("a").us_a_payment, found.of("a").flagged_ratio) == (5000.0, 7 / 3)
     assert found.of("b").failures == 1
-    assert found.of("c") == Health()
+    assert found.of("c") == Health(), "another scoring service may load it"
+    assert found.of("d").is_refused
 
 
 @pytest.mark.parametrize(

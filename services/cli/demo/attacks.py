@@ -55,7 +55,6 @@ def attacked(loop: Loop, old: str) -> Attacks:
     attacks = Attacks(publish_leaking(loop), publish_touched(loop), old, champion)
     loop.play("poisoned labels, a bad candidate, a touched package", STOPPED_DAYS)
     versions = Versions(loop.chronicle.settings, loop.chronicle.log)
-    versions.roll_back(definitions(), "its package was touched")
     versions.promote(old, definitions(), "it did well once")
     loop.play("the old model acts again", LONGEST_DAYS, lambda: loop.champion != old)
     return attacks
@@ -82,6 +81,8 @@ def told(loop: Loop, attacks: Attacks, scored: pl.DataFrame) -> tuple[dict[str, 
         amiss.append(f"{attacks.leaking}, into which a label leaked, is {stands.status(attacks.leaking)}")
     if not any(each.detail.startswith(Refusal.ALTERED.value) for each in refused):
         amiss.append(f"scoring did not refuse {attacks.touched}, which was touched")
+    if stands.status(attacks.touched) != "rolled_back":
+        amiss.append(f"{attacks.touched}, which was touched, is {stands.status(attacks.touched)}")
     if by_bad:
         amiss.append(f"{by_bad} payments were scored by {bad}")
     if stands.status(attacks.worse) != "rolled_back" or loop.champion != attacks.champion:
