@@ -1,4 +1,4 @@
-"""`millrace status`: services, their health and lag, raised alarms and newest signals."""
+"""`millrace status`: services, their health and lag, raised alarms, models' performance, newest signals."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 FAILED = 1
+MEASURED = ("performance.auc", "performance.ap", "estimate.auc", "estimate.ap")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +42,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     services = _services(found.services) if found else [{"service": name} for name in SERVICES]
     signals = heard(there)
     raised, said = {"monitor": "; ".join(alarms(signals))}, newest(signals)
+    values = {"monitor": measured(signals)}
     rows = [{**each, "lag": lag(client, each["service"])} for each in services]
-    emit(arguments, [{**row, **_told(row["service"], raised, said)} for row in rows])
+    emit(arguments, [{**row, **_told(row["service"], raised, values, said)} for row in rows])
     return FAILED if found and any(each["health"] != "ready" for each in services) else 0
 
 
@@ -71,6 +73,16 @@ def alarms(signals: Iterable[Signal]) -> list[str]:
         else:
             raised.pop(each.signal, None)  # it is said to be cleared under the same name
     return list(raised.values())
+
+
+def measured(signals: Iterable[Signal]) -> str:
+    """Return how well the models do: by the newest labels that have matured, and as estimated before."""
+    found = {each.signal: each for each in signals if each.signal in MEASURED and each.is_mature is not False}
+    return ", ".join(
+        f"{name} {each.value:.3f} on {_day(each.event_time)}"
+        for name, each in sorted(found.items())
+        if each.value is not None
+    )
 
 
 def newest(signals: Iterable[Signal]) -> dict[str, str]:
@@ -120,8 +132,9 @@ def _services(known: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _told(service: str, raised: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
-    return {"alarms": raised.get(service, ""), "newest": said.get(service, "")}
+def _told(service: str, *told: Mapping[str, str]) -> dict[str, str]:
+    heads = "alarms", "measured", "newest"
+    return {head: each.get(service, "") for head, each in zip(heads, told, strict=True)}
 
 
 def _service(name: str) -> str:

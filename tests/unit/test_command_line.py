@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.main import NOUNS, main
-from services.cli.status import alarms, newest
+from services.cli.status import alarms, measured, newest
 from shared.settings import Settings, SettingsError
 from shared.signals import Signal
 from shared.telemetry import Telemetry
@@ -78,3 +78,16 @@ def test_status_tells_alarms_until_they_are_cleared_and_each_services_newest_war
         "monitor": "missed-frauds on 1970-01-03",
         "training": "refit-refused on 1970-01-03",
     }
+
+
+def test_status_tells_the_performance_by_matured_labels_and_the_estimate() -> None:
+    day = 86_400_000_000
+    said = [
+        Signal("performance.ap", 1 * day, "info", "monitor", value=0.7, is_mature=True),
+        Signal("performance.ap", 2 * day, "info", "monitor", value=0.75, is_mature=True),
+        Signal("performance.ap", 3 * day, "info", "monitor", value=0.2, is_mature=False),
+        Signal("performance.brier", 3 * day, "info", "monitor", value=0.1, is_mature=True),
+        Signal("estimate.ap", 4 * day, "info", "monitor", value=0.71),
+        Signal("estimate.auc", 4 * day, "info", "monitor"),
+    ]
+    assert measured(said) == "estimate.ap 0.710 on 1970-01-05, performance.ap 0.750 on 1970-01-03"
