@@ -15,25 +15,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import schemas
 from deploy.local.stack import Stack
 from services.labels.store import WRITE_BUFFER_BYTES
 from shared.settings import Settings
+from shared.stream.clients import read_topic
 from shared.wire import long_bytes
 from shared.wire.framing import HEADER_BYTES
-from tests.bench.arrivals import Arrivals
-from tests.bench.bounds import conclude, most
+from tests.bench.bounds import conclude, least, most
 from tests.bench.payments import Message, of_frame, simulated_frame
 from tests.bench.sending import SLICE, Sender
 from tests.faults.groups import caught_up
 from tests.faults.memory import Memory, growth
 from tests.faults.models import publish_model
+from tests.faults.poison import letters
 from tests.faults.world import SERVICES
 from tests.waiting import elapse
 
 FACTOR, SECONDS, CATCH_UP_SECONDS = 3.0, 120.0, 180.0
 BASE, CAPACITY = 60_000, 60_000
+LEAST_OFFERED = 0.95  # of what should be: a sender that is held back overloads nothing
 TICK_SECONDS = 0.02
+MARK_BYTES = 4
 MIB = 1 << 20
 MOST_MIB = 64.0  # what a service may grow by beside what it keeps: its clients' queues have limits
 WINDOW_BYTES = {"features.customer": 40, "features.terminal": 40}
@@ -61,7 +67,17 @@ class Endless:
             for name, time_of, each in zip(payments.ids, times, payments.messages, strict=True)
         ]
         self._front = payments.messages[0]["value"][:HEADER_BYTES]
+        self._numbers = {name: number for number, name in enumerate(payments.ids)}
         self._cycle, self._at = 0, 0
+
+    @property
+    def taken(self) -> int:
+        """How many payments were taken."""
+        return self._cycle * BASE + self._at
+
+    def number(self, name: bytes) -> int:
+        """Return which of all payments an id names, counted from 0."""
+        return int(name[-MARK_BYTES:]) * BASE + self._numbers[name[:-MARK_BYTES]]
 
     def take(self, count: int) -> list[Message]:
         """Return the next payments."""
@@ -74,7 +90,7 @@ class Endless:
         return found
 
     def _renamed(self, first: int, end: int) -> Iterator[Message]:
-        mark, later = b"%04d" % self._cycle, self._cycle * self._span
+        mark, later = b"%0*d" % (MARK_BYTES, self._cycle), self._cycle * self._span
         for name, time_of, key, rest in self._base[first:end]:
             length = bytes([2 * (len(name) + len(mark))])  # of a short text, as Avro writes it
             yield {
@@ -91,7 +107,18 @@ def main() -> int:
         publish_model(stack.settings)
         found = overloaded(stack, seconds)
     held = [
-        most("accepted payments without a score", abs(found["accepted"] - found["scored"]), 0),
+        least(
+            "offered / capacity",
+            found["offered_per_second"] / found["capacity_per_second"],
+            FACTOR * LEAST_OFFERED,
+        ),
+        most(
+            "accepted payments neither scored nor in the dead letters",
+            found["unscored"] - found["dead_letters"],
+            0,
+        ),
+        most("payments scored again", found["scored_again"], 0),
+        most("good payments in the dead letters", found["dead_letters"], 0),
         most("catching up, seconds", found["catch_up_seconds"], CATCH_UP_SECONDS * arguments.share),
     ]
     held += [
@@ -107,7 +134,6 @@ def overloaded(stack: Stack, seconds: float) -> dict[str, Any]:
     topic = settings.topic("transactions.raw.v1")
     for _ in range(2):  # the first time all is compiled
         capacity = measured(settings, sender, payments, topic)
-    arrivals = Arrivals(settings, settings.topic("scores.v1"))
     sent = [0]
     memory = Memory(stack.supervisor, lambda: sent[0])
     memory.start()
@@ -128,11 +154,27 @@ def overloaded(stack: Stack, seconds: float) -> dict[str, Any]:
     return {
         "capacity_per_second": round(capacity),
         "offered_per_second": round(offered),
-        "accepted": sent[0],
-        "scored": arrivals.count(),
+        **outcome(settings, payments),
         "catch_up_seconds": round(catch_up, 1),
         "growth_mib": {name: round(each, 1) for name, each in grown.items()},
     }
+
+
+def outcome(settings: Settings, payments: Endless) -> dict[str, int]:
+    """Return what became of all payments, those of the capacity included."""
+    scores = read_topic(settings, "scores.v1")
+    numbers = np.fromiter((payments.number(message.key() or b"") for message in scores), np.int64)
+    return {
+        "accepted": payments.taken,
+        **unequal(numbers, payments.taken),
+        "dead_letters": len({place for place, _ in letters(settings)}),
+    }
+
+
+def unequal(numbers: npt.NDArray[np.int64], count: int) -> dict[str, int]:
+    """Return how many of so many payments have no score, and how many scores are one too many."""
+    scored = np.count_nonzero(np.bincount(numbers, minlength=count))
+    return {"unscored": int(count - scored), "scored_again": int(len(numbers) - scored)}
 
 
 def measured(settings: Settings, sender: Sender, payments: Endless, topic: str) -> float:

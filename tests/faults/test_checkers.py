@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from shared import wire
+from tests.faults.overload import BASE, Endless, unequal
 from tests.faults.poison import Place, differences, letters_amiss
 
 FIRST, SECOND = ("raw", 0, 1), ("raw", 0, 2)
@@ -27,3 +30,16 @@ def test_each_bad_record_has_one_letter_of_its_reason(letters: list[tuple[Place,
 
 def test_a_loss_and_a_repeat_do_not_cancel() -> None:
     assert differences(Counter(a=1, b=1), Counter(a=2)) == 2
+
+
+def test_of_scores_a_loss_and_a_repeat_are_counted_apart() -> None:
+    assert unequal(np.array([0, 2, 2]), 3) == {"unscored": 1, "scored_again": 1}
+
+
+def test_an_overload_knows_its_payments_by_their_ids() -> None:
+    payments = Endless()
+    first = payments.take(BASE + 2)[:2]
+    assert payments.taken == BASE + 2
+    again = payments.take(BASE)[-2:]
+    names = [wire.decode(each["value"])["transaction_id"].encode() for each in (*first, *again)]
+    assert [payments.number(name) for name in names] == [0, 1, 2 * BASE, 2 * BASE + 1]
