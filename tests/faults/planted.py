@@ -103,13 +103,18 @@ def own_partitioner() -> None:
     loop.parts_of = lambda *given: [(topic, -1, messages) for topic, _, messages in parts(*given)]
 
 
-PLANTED: dict[str, Callable[[], None]] = {
-    each.__name__: each
-    for each in (
-        *(sound, auto_commit, no_position_rule, no_gap_rule, checkpoint_after_commit),
-        *(swallowed_exception, random_member_ids, no_positions_committed, own_partitioner),
-    )
+FINDINGS: dict[Callable[[], None], tuple[str, ...]] = {
+    auto_commit: ("missing",),
+    no_position_rule: ("repeats", "different"),
+    no_gap_rule: ("missing", "inversions"),
+    checkpoint_after_commit: ("different",),
+    swallowed_exception: ("missing",),
+    random_member_ids: ("slow_takeovers",),
+    no_positions_committed: ("repeats", "different"),
+    own_partitioner: ("misplaced",),
 }
+"""What gives each fault away: at least one of these must be found, whatever else is."""
+PLANTED: dict[str, Callable[[], None]] = {each.__name__: each for each in (sound, *FINDINGS)}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The checkers of `make faults` bite: each fault that is planted in a tiny service is found by one of them.
+"""The checkers of `make faults` bite: each fault that is planted in a tiny service is found for what it is.
 
 The last line of stdout is one JSON object; the exit code is 1 when one is missed, or a sound service blamed.
 """
@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from shared.stream.clients import read_topic
 from shared.wire.framing import header
 from tests.bench.arrivals import Arrivals
 from tests.bench.bounds import conclude, least, most
-from tests.faults.planted import BATCH_SECONDS, PLANTED
-from tests.faults.reading import Reading, parsed
+from tests.faults.planted import BATCH_SECONDS, FINDINGS, PLANTED
+from tests.faults.reading import Reading, Sent, parsed
 from tests.faults.single import Record, SingleThread
 from tests.faults.stream_stage import INPUT, OUTPUT, Tiny
 from tests.faults.tiny import Service, payments, send
@@ -49,6 +49,10 @@ class Bite:
         self._service = Service(settings, folder, ("tests.faults.planted", name), TINY)
         self._arrivals = Arrivals(settings, settings.topic(OUTPUT))
         self._rows = payments(PAYMENTS, OVERSIZED if name in NEEDS_OVERSIZED else None)
+        self._sent = {
+            row["transaction_id"]: Sent(number, row["customer_id"].encode(), row["event_time"])
+            for number, row in enumerate(self._rows)
+        }
         self._draw = random.Random(name)
         self._takeovers: list[float] = []
         has_bad = name in (*NEEDS_OVERSIZED, *NEEDS_TORN)
@@ -103,7 +107,7 @@ class Bite:
         return compared(self._expected(), self._reading())
 
     def _reading(self) -> Reading:
-        reading = Reading(OUTPUT, {})
+        reading = Reading(OUTPUT, self._sent)
         for message in read_topic(self._settings, OUTPUT):
             reading.take(message.partition() or 0, message.key() or b"", message.value() or b"")
         return reading
@@ -144,6 +148,11 @@ def bites(folder: Path, names: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
+def is_caught(name: str, found: Mapping[str, float]) -> bool:
+    """Tell whether what was found gives the planted fault away."""
+    return any(found.get(what, 0) for what in FINDINGS[PLANTED[name]])
+
+
 def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser("teeth", description=__doc__)
@@ -152,8 +161,9 @@ def main() -> int:
     names, began = parser.parse_args().only, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = bites(Path(folder), names)
-    caught = sum(bool(what) for name, what in found.items() if name != "sound")
-    held = [least("planted faults caught", caught, len([name for name in names if name != "sound"]))]
+    planted = [name for name in names if name != "sound"]
+    caught = sum(is_caught(name, found[name]) for name in planted)
+    held = [least("planted faults caught", caught, len(planted))]
     if "sound" in found:
         held.append(most("blamed without a fault", sum(found["sound"].values()), 0))
     return conclude({"found": found, "seconds": round(time.monotonic() - began)}, held)

@@ -9,7 +9,12 @@ import pytest
 
 from shared import wire
 from tests.faults.overload import BASE, Endless, unequal
+from tests.faults.planted import FINDINGS
 from tests.faults.poison import Place, differences, letters_amiss
+from tests.faults.reading import Reading
+from tests.faults.stream_stage import OUTPUT
+from tests.faults.teeth import is_caught
+from tests.faults.verdict import compared
 
 FIRST, SECOND = ("raw", 0, 1), ("raw", 0, 2)
 
@@ -43,3 +48,13 @@ def test_an_overload_knows_its_payments_by_their_ids() -> None:
     again = payments.take(BASE)[-2:]
     names = [wire.decode(each["value"])["transaction_id"].encode() for each in (*first, *again)]
     assert [payments.number(name) for name in names] == [0, 1, 2 * BASE, 2 * BASE + 1]
+
+
+def test_a_planted_fault_is_caught_by_what_gives_it_away_alone() -> None:
+    assert is_caught("own_partitioner", {"misplaced": 1})
+    assert not is_caught("own_partitioner", {"slow_takeovers": 1, "misplaced": 0})
+
+
+def test_what_gives_faults_away_is_what_the_checkers_find() -> None:
+    known = {*compared({}, Reading(OUTPUT, {})), "slow_takeovers"}
+    assert {what for each in FINDINGS.values() for what in each} <= known
