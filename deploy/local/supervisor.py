@@ -207,6 +207,11 @@ class Supervisor:
             child.wait()
             return child.pid
 
+    def child(self, service: str) -> processes.Child | None:
+        """Return the process of a service; None between two starts."""
+        child = self._worker(service).child
+        return child if child is not None and child.poll() is None else None
+
     def pid(self, service: str) -> int | None:
         """Return the process id of a service; None between two starts."""
         return self._worker(service).status().pid

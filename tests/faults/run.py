@@ -101,6 +101,9 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
     leaving = [trial["leave_seconds"] for trial in trials if "leave_seconds" in trial]
     if leaving:
         found.append(most("leaving after SIGTERM, seconds", max(leaving), LEAVE_SECONDS))
+    codes = [code for trial in trials for code in trial.get("exit_codes", ())]
+    if codes:
+        found.append(most("exit codes after SIGTERM that are not 0", sum(map(bool, codes)), 0))
     cached = [trial["cached_seconds"] for trial in trials if "cached_seconds" in trial]
     if cached:
         found.append(most("until the cache holds the newest, seconds", max(cached), RECOVERY_SECONDS))

@@ -61,11 +61,11 @@ def zombies(world: World) -> dict[str, Any]:
     wait_for(lambda: world.stack.supervisor.pid(service) != zombie, 30, f"the end of the zombie {service}")
     woken = world.recovery(since)
     since = time.monotonic()
-    if number:
-        processes.stop(other, STOP_SECONDS)
+    codes = [processes.stop(other, STOP_SECONDS)] if number else []
     wait_for(lambda: other.poll() is not None, 30, f"the end of the other {service}")
     slowest = max(taken, woken, world.recovery(since))
-    return {"service": service, "is_same_name": number == 0, "recovery_seconds": slowest}
+    found = {"service": service, "is_same_name": number == 0, "exit_codes": codes}
+    return {**found, "recovery_seconds": slowest}
 
 
 def scaling(world: World) -> dict[str, Any]:
@@ -76,16 +76,18 @@ def scaling(world: World) -> dict[str, Any]:
     elapse(max(0.0, SCALE_SECONDS - (time.monotonic() - since)))
     since = time.monotonic()
     processes.stop_all(others, STOP_SECONDS)
-    return {"service": service, "recovery_seconds": max(more, world.recovery(since))}
+    codes = [other.returncode for other in others]
+    return {"service": service, "exit_codes": codes, "recovery_seconds": max(more, world.recovery(since))}
 
 
 def stops(world: World) -> dict[str, Any]:
     """Tell a random service to leave; the supervisor starts it again."""
     service = world.draw.choice(SERVICES)
     world.pause(0, APART_SECONDS)
-    pid = wait_for(lambda: world.stack.supervisor.pid(service), what=f"a process of {service}")
+    child = wait_for(lambda: world.stack.supervisor.child(service), what=f"a process of {service}")
     since = time.monotonic()
-    os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: world.stack.supervisor.pid(service) != pid, 3 * LEAVE_SECONDS, f"the end of {service}")
-    left = time.monotonic() - since
-    return {"service": service, "leave_seconds": round(left, 2), "recovery_seconds": world.recovery(since)}
+    child.terminate()
+    wait_for(lambda: child.poll() is not None, 3 * LEAVE_SECONDS, f"the end of {service}")
+    left = round(time.monotonic() - since, 2)
+    found = {"service": service, "leave_seconds": left, "exit_codes": [child.returncode]}
+    return {**found, "recovery_seconds": world.recovery(since)}
