@@ -18,8 +18,9 @@ LISTENERS = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT"
 
 @dataclass(slots=True)
 class _Link:
-    """One connection, with the gates that its bytes pass."""
+    """One connection, with the gates that its bytes pass; ``requests`` closes when its client has gone."""
 
+    requests: asyncio.StreamWriter
     to_broker: asyncio.Event
     to_clients: asyncio.Event
 
@@ -48,14 +49,15 @@ class Proxy:
         for gate, is_held in ((self._to_broker, to_broker), (self._to_clients, to_clients)):
             self._loop.call_soon_threadsafe(gate.clear if is_held else gate.set)
 
-    def stall(self, is_stalled: Callable[[], bool]) -> None:
-        """Hold for ever what the broker answers on the chosen ones of the open connections."""
-        self._loop.call_soon_threadsafe(self._stall, is_stalled)
+    def stall(self, is_stalled: Callable[[], bool]) -> int:
+        """Hold for ever what the broker answers on chosen ones of the open connections; return how many."""
+        return asyncio.run_coroutine_threadsafe(self._stall(is_stalled), self._loop).result(5)
 
-    def _stall(self, is_stalled: Callable[[], bool]) -> None:
-        for link in self._links:
-            if is_stalled():
-                link.to_clients = asyncio.Event()
+    async def _stall(self, is_stalled: Callable[[], bool]) -> int:
+        chosen = [link for link in self._links if not link.requests.is_closing() and is_stalled()]
+        for link in chosen:
+            link.to_clients = asyncio.Event()
+        return len(chosen)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -63,7 +65,7 @@ class Proxy:
         except OSError:  # the broker is away: so is this connection
             writer.close()
             return
-        link = _Link(self._to_broker, self._to_clients)
+        link = _Link(requests, self._to_broker, self._to_clients)
         self._links.append(link)
         for pump in (
             self._pump(reader, requests, lambda: link.to_broker.wait()),

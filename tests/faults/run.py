@@ -43,6 +43,8 @@ FAULTS: dict[str, tuple[Callable[[World], dict[str, Any]], int]] = {
     "stops": (services.stops, 20),
 }
 """Each fault, and how often it happens in a whole run."""
+EVIDENCE = {"starts_in_vain": "starts in vain while the disk is full", "stalled": "connections stalled"}
+"""What a trial counts that shows that its fault bit."""
 GAP = "offset_gone"
 """Comes last, when all is judged: it deletes records."""
 
@@ -80,7 +82,7 @@ def summed(trials: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         row = found.setdefault(trial["fault"], {"trials": 0, "slowest_recovery_seconds": 0.0})
         row["trials"] += 1
         row["slowest_recovery_seconds"] = max(row["slowest_recovery_seconds"], trial["recovery_seconds"])
-        for name in ("kills", "inside_batch"):
+        for name in ("kills", "inside_batch", *EVIDENCE):
             if name in trial:
                 row[name] = row.get(name, 0) + trial[name]
     return found
@@ -98,6 +100,17 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
         most(f"recovery after {fault}, seconds", row["slowest_recovery_seconds"], RECOVERY_SECONDS)
         for fault, row in rows.items()
     ]
+    found += _of_trials(trials)
+    if GAP in verdict:
+        silent = sum(not each for each in verdict[GAP].values())
+        found.append(most("deleted records passed over, or for ever", silent, 0))
+    if "kills" in rows and rows["kills"]["trials"] >= INSIDE_BATCH:  # of fewer, all may land between batches
+        found.append(least("kills inside a batch", rows["kills"]["inside_batch"], INSIDE_BATCH))
+    return found
+
+
+def _of_trials(trials: Sequence[dict[str, Any]]) -> list[Bound]:
+    found = []
     leaving = [trial["leave_seconds"] for trial in trials if "leave_seconds" in trial]
     if leaving:
         found.append(most("leaving after SIGTERM, seconds", max(leaving), LEAVE_SECONDS))
@@ -107,11 +120,10 @@ def bounds(verdict: dict[str, Any], trials: Sequence[dict[str, Any]]) -> list[Bo
     cached = [trial["cached_seconds"] for trial in trials if "cached_seconds" in trial]
     if cached:
         found.append(most("until the cache holds the newest, seconds", max(cached), RECOVERY_SECONDS))
-    if GAP in verdict:
-        silent = sum(not each for each in verdict[GAP].values())
-        found.append(most("deleted records passed over, or for ever", silent, 0))
-    if "kills" in rows and rows["kills"]["trials"] >= INSIDE_BATCH:  # of fewer, all may land between batches
-        found.append(least("kills inside a batch", rows["kills"]["inside_batch"], INSIDE_BATCH))
+    for name, what in EVIDENCE.items():
+        counts = [trial[name] for trial in trials if name in trial]
+        if counts:
+            found.append(least(f"{what}, each time", min(counts), 1))
     return found
 
 

@@ -108,8 +108,8 @@ def stalled_connections(world: World) -> dict[str, Any]:
     """Stall one way, for ever, half of the open connections: the broker hears, its answers are lost."""
     world.pause(0, 1)
     since = time.monotonic()
-    world.proxy.stall(lambda: world.draw.random() < 0.5)
-    return {"recovery_seconds": world.recovery(since)}
+    stalled = world.proxy.stall(lambda: world.draw.random() < 0.5)
+    return {"stalled": stalled, "recovery_seconds": world.recovery(since)}
 
 
 @contextmanager

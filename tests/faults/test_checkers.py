@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.faults.overload import BASE, Endless, unequal
 from tests.faults.planted import FINDINGS
 from tests.faults.poison import Place, differences, letters_amiss
 from tests.faults.reading import Reading
+from tests.faults.run import bounds
 from tests.faults.stream_stage import OUTPUT
 from tests.faults.teeth import is_caught
 from tests.faults.verdict import compared
@@ -58,3 +60,16 @@ def test_a_planted_fault_is_caught_by_what_gives_it_away_alone() -> None:
 def test_what_gives_faults_away_is_what_the_checkers_find() -> None:
     known = {*compared({}, Reading(OUTPUT, {})), "slow_takeovers"}
     assert {what for each in FINDINGS.values() for what in each} <= known
+
+
+@pytest.mark.parametrize(
+    "found", [{"exit_codes": [0, -6]}, {"stalled": 0}, {"starts_in_vain": 0}, {"leave_seconds": 11.0}]
+)
+def test_a_crash_on_leaving_and_a_fault_that_does_not_bite_miss_a_bound(found: dict[str, Any]) -> None:
+    verdict: dict[str, Any] = {"reader_during": {}, "reader_after": {}, "facts": {}}
+    good = {"exit_codes": [0], "stalled": 3, "starts_in_vain": 2, "leave_seconds": 1.0}
+    missed = []
+    for trial in (good, good | found):
+        held = bounds(verdict, [{"fault": "any", "recovery_seconds": 1.0, **trial}])
+        missed.append(sum(not bound.is_ok for bound in held))
+    assert missed == [0, 1]
