@@ -2,8 +2,9 @@
 
 Cost is CPU time of a payment. Limits say what is due: twice the cost where the state is a hundred or a
 thousand times as large (searching is logarithmic, and a large state misses the processor's caches), four
-times where there are four times as many windows, little more where the same work is dealt out. The last
-line of stdout is one JSON object; the exit code is 1 when a bound is missed.
+times where there are four times as many windows, little more where the same work is dealt out. Bytes are
+those of the state and of its snapshot: more windows add none, since they share the rows; an entity adds its
+own. The last line of stdout is one JSON object; the exit code is 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from tests.bench.sending import Sender
 from tests.bench.window_growth import DAYS_OF_3, DAYS_OF_12, Cost
 
 MOST_BYTES = 32.0
+MOST_WINDOW_BYTES = 1.1  # of what fewer windows take; one is due, the rest is for rows in unlike places
+MOST_ENTITY_BYTES = 96.0  # four rows of 16, the least it can have; 13 of its place; in a snapshot 4 + 8 + id
 MOST_STALL_MS = 20.0
 MOST_RESTORE_SECONDS = 5.0
 LEAST_REBUILT = 100_000.0
@@ -60,6 +63,11 @@ def windows(scale: float) -> tuple[dict[str, Any], list[Bound]]:
     retained = [window_growth.cost(size // PAYMENTS_OF_ENTITY, size) for size in sizes]
     series = {"entities": entities, "windows": by_windows, "retained": retained}
     bounds = [_due(name, costs[0].nanoseconds, costs[-1].nanoseconds) for name, costs in series.items()]
+    by_number = _bytes(by_windows[-1]) / _bytes(by_windows[0])
+    bounds += [
+        most("bytes a payment, growth with windows", by_number, MOST_WINDOW_BYTES),
+        most("bytes that an entity adds", _entity_bytes(entities[0], entities[-1]), MOST_ENTITY_BYTES),
+    ]
     bounds += [
         most(f"bytes a payment, {each.retained:,} retained", each.state_bytes, MOST_BYTES)
         for each in retained
@@ -147,6 +155,15 @@ def metric(port: int, name: str) -> float:
 
 def _due(name: str, small: float, large: float) -> Bound:
     return most(f"cost of a payment, growth with {name}", large / small, DUE[name])
+
+
+def _bytes(cost: Cost) -> float:
+    return cost.state_bytes + cost.snapshot_bytes
+
+
+def _entity_bytes(few: Cost, many: Cost) -> float:
+    added = many.retained * (_bytes(many) - _bytes(few))
+    return added / (many.entities - few.entities)
 
 
 def _row(cost: Cost) -> dict[str, float]:

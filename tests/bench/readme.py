@@ -33,6 +33,7 @@ FAULTS = {
     "publishes": "Models published under load, half of them corrupt",
     "soak": "Half of the capacity for long, with kills",
 }
+SERIES = ("entities", "windows", "retained")
 Row = tuple[str, float, bool]
 
 
@@ -69,7 +70,18 @@ def part(name: str, kept: dict[str, Any]) -> str:
     plot = f"![{TITLES[name]}]({PLOTS / f'{name}.svg'})"
     if name == "learning":
         origin = f"{origin} {refit_sentence(kept['result']['refit'])}"
-    return f"{origin}\n\n{bound_table(kept['result'])}\n\n{plot}"
+    tables = [bound_table(kept["result"])]
+    if name == "growth":
+        tables.append(growth_table(kept["result"]))
+    return "\n\n".join([origin, *tables, plot])
+
+
+def growth_table(result: dict[str, Any]) -> str:
+    """Return what a payment costs along each series, in time and in bytes."""
+    rows = [each for series in SERIES for each in result[series]]
+    heads = [name.replace("_", " ") for name in rows[0]]
+    lines = [heads, ["---"] * len(heads), *(map(number_of, each.values()) for each in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def refit_sentence(refit: dict[str, Any]) -> str:
@@ -170,7 +182,7 @@ def peer_rows(result: dict[str, Any]) -> Iterator[Row]:
 
 def growth_rows(result: dict[str, Any]) -> Iterator[Row]:
     """Yield the cost of a payment along each series."""
-    for series in ("entities", "windows", "retained"):
+    for series in SERIES:
         for each in result[series]:
             yield f"{each[series]:,.0f} {series}", each["nanoseconds"], True
 

@@ -30,13 +30,19 @@ Taken = tuple[list[bytes], Longs, Longs, npt.NDArray[np.int32]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a payment, in a state that holds ``retained`` others; ``process_bytes`` as the system counts."""
+    """Of a payment, in a state that holds ``retained`` others.
+
+    ``snapshot_bytes`` are those of the copy that a checkpoint is written from and that stays in memory for
+    the next, ids included; ``process_bytes`` those of the process before the first snapshot, as the system
+    counts.
+    """
 
     entities: int
     retained: int
     windows: int
     nanoseconds: float
     state_bytes: float
+    snapshot_bytes: float
     process_bytes: float
 
 
@@ -59,10 +65,11 @@ def _cost(entities: int, retained: int, days: Sequence[int]) -> Cost:
     before = psutil.Process().memory_info().rss
     _take(state, _batches(ids, draw, times[BATCH:retained]))
     grown = psutil.Process().memory_info().rss - before
-    bytes_held, held = state.used_bytes, state.retained
+    held = state.retained
+    sizes = (state.used_bytes, sum(each.nbytes for each in state.snapshot().values()), grown)
     seconds = _take(state, list(_batches(ids, draw, times[retained:])))
     nanoseconds = seconds / TIMED * 1e9
-    return Cost(entities, held, len(days), nanoseconds, bytes_held / held, grown / held)
+    return Cost(entities, held, len(days), nanoseconds, *(size / held for size in sizes))
 
 
 def _batches(ids: list[bytes], draw: np.random.Generator, times: Longs) -> Iterator[Taken]:
