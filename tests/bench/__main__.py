@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tests.bench import readme, results, scale
@@ -26,13 +27,15 @@ BENCH = ("stages", "throughput", "latency", "peers")
 RATES = (1000, 2500, 5000, 10_000)
 LATENCY = ("--seconds", "5", "--rounds", "2", "--warm-ups", "3", "--limit", "2")
 SHARE_OF_CAPACITY = 0.8
-WHOLE = "payments, labels, outcomes, Redis"
 
 
 def main() -> int:
     """Run the command; return the exit code."""
     began, arguments = time.monotonic(), _arguments()
-    found = {name: run(name, arguments.data) for name in arguments.parts}
+    found: dict[str, dict[str, Any]] = {}
+    for name in arguments.parts:
+        options = {"latency": latency_options(found), "learning": arguments.data}.get(name, [])
+        found[name] = run(name, options)
     readme.write()
     scale.write()
     is_ok = all(each["is_ok"] for each in found.values())
@@ -40,10 +43,9 @@ def main() -> int:
     return 0 if is_ok else 1
 
 
-def run(name: str, data: list[str]) -> dict[str, Any]:
+def run(name: str, options: list[str]) -> dict[str, Any]:
     """Run a part in a process of its own and keep its result; a part that fails keeps nothing."""
     print(f"== {name}", file=sys.stderr)
-    options = {"latency": latency_options(), "learning": data}.get(name, [])
     command = [sys.executable, "-m", f"tests.bench.{PARTS[name]}", *options]
     result = last_result(command)
     if "failed" not in result:
@@ -51,13 +53,17 @@ def run(name: str, data: list[str]) -> dict[str, Any]:
     return result
 
 
-def latency_options() -> list[str]:
-    """Return the rates to try: the fixed ones, and a share of the capacity that was measured last."""
-    found = results.kept("throughput")
+def latency_options(found: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the rates to try: the fixed ones, and a share of the capacity.
+
+    That is of this run where throughput is among what was found, and the kept one otherwise. Where
+    throughput failed there is none.
+    """
+    kept = results.kept("throughput") or {"result": {}}
+    load = found.get("throughput", kept["result"]).get("full_load")
     rates = [str(rate) for rate in RATES]
-    if found is not None:
-        capacity = found["result"]["full_load"][WHOLE]["chain"]["per_second"]
-        rates.append(str(round(capacity * SHARE_OF_CAPACITY)))
+    if load is not None:
+        rates.append(str(round(load[scale.WHOLE]["chain"]["per_second"] * SHARE_OF_CAPACITY)))
     return ["--rates", *rates, *LATENCY]
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +71,38 @@ def part(name: str, kept: dict[str, Any]) -> str:
     if name == "learning":
         origin = f"{origin} {refit_sentence(kept['result']['refit'])}"
     tables = [bound_table(kept["result"])]
+    if name == "latency":
+        tables.append(quantile_table(kept["result"]))
     if name == "growth":
         tables.append(growth_table(kept["result"]))
     return "\n\n".join([origin, *tables, plot])
+
+
+def quantile_table(result: dict[str, Any]) -> str:
+    """Return how long payments take at each rate, through the chain and through bare hops."""
+    names = ("p50", "p99", "p99.9")
+    heads = (
+        "payments/s",
+        *(f"{route}, {name}, ms" for route in ("chain", "four bare hops") for name in names),
+    )
+    lines: list[Sequence[str]] = [heads, ["---"] * len(heads)]
+    for each in result["rates"]:
+        routes = (each["chain"], each["bare_hops"])
+        times = [number_of(route[key]) for route in routes for key in ("p50_ms", "p99_ms", "p999_ms")]
+        lines.append([f"{each['payments_per_second']:,}", *times])
+    return table_of(lines)
 
 
 def growth_table(result: dict[str, Any]) -> str:
     """Return what a payment costs along each series, in time and in bytes."""
     rows = [each for series in SERIES for each in result[series]]
     heads = [name.replace("_", " ") for name in rows[0]]
-    lines = [heads, ["---"] * len(heads), *(map(number_of, each.values()) for each in rows)]
+    lines = [heads, ["---"] * len(heads), *([number_of(value) for value in each.values()] for each in rows)]
+    return table_of(lines)
+
+
+def table_of(lines: Sequence[Sequence[str]]) -> str:
+    """Return cells as a table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
