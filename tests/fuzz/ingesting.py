@@ -14,7 +14,7 @@ from services.cli.demo.poison import KINDS, poison
 from services.ingest.messages import RawLabel, RawPayment
 from shared import wire
 from tests.fuzz.framed import is_canonical
-from tests.fuzz.target import Execution, Target, check, structured
+from tests.fuzz.target import ANYTHING, Execution, Target, check, structured
 from tests.unit.test_ingest import DAY, LABELS, NOON, PAYMENTS, Ingest
 from tests.unit.test_schemas import example
 
@@ -115,11 +115,6 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-_ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
 _ID = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=66)
 _TIME = st.integers(NOON - 8 * DAY, NOON + 8 * DAY) | st.datetimes(timezones=st.timezones()).map(
     lambda time: time.isoformat()
@@ -141,7 +136,7 @@ def raw_records(draw: st.DrawFn, topic: str) -> bytes:
     usual = {name: _NEAR.get(name, _ID) for name in _FIELDS[topic]}
     record = draw(st.fixed_dictionaries(usual))
     for name in draw(st.lists(st.sampled_from([*usual, "shop", "cvv", "pin_block"]), max_size=2)):
-        record[name] = draw(_ANYTHING)
+        record[name] = draw(ANYTHING)
     for name in draw(st.sets(st.sampled_from(list(usual)), max_size=1)):
         record.pop(name)
     if draw(st.booleans()):

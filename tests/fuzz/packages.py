@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import struct
+import warnings
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import strategies as st
 
 from shared import wire
-from shared.models import Manifest, ModelRecord, ModelRefused, load, pack, unpack
-from tests.fuzz.target import Target, check
+from shared.models import Kind, Manifest, ModelRecord, ModelRefused, load, pack, unpack
+from tests.fuzz.target import ANYTHING, Execution, Target, check, structured
 from tests.unit.model_packages import NAMES, TRUSTED, Definitions, content, manifest, package, record
 
 
@@ -45,7 +54,11 @@ def _signed_model(data: bytes) -> None:
 
 
 def _load_signed(made: bytes) -> None:
-    model = load(made, record(made), TRUSTED, Definitions())
+    _load(made, record(made))
+
+
+def _load(made: bytes, of: ModelRecord) -> None:
+    model = load(made, of, TRUSTED, Definitions())
     scores = model.predict(np.zeros((2, len(NAMES)), np.float32))
     check(scores.shape == (2,) and bool(((scores >= 0) & (scores <= 1)).all()), "not probabilities")
 
@@ -75,4 +88,73 @@ _LOADERS: dict[bytes, Any] = {
     b"\3": _signed_model,
     b"\4": _record,
 }
-TARGETS = {"packages": Target(lambda folder: read, seeds)}
+_KINDS: tuple[Kind, ...] = ("linear", "trees", "river")
+_FOREIGN = Ed25519PrivateKey.from_private_bytes(bytes(32))
+_SEALS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "none": {"signature": b"", "signer": ""},
+    "foreign": {"key": _FOREIGN},
+    "of other bytes": {"signature": _RECORD.signature},
+    "other digest": {"sha256": _RECORD.sha256},
+}
+_PARTS = st.sampled_from(["report.json", "card.html", "model.bin", "../model.bin", "a/b.txt", ""])
+_SIZE = st.integers(0, 1 << 12) | st.just((1 << 32) - 1)
+_CENTRAL, _SIZES_AT = b"PK\1\2", 20
+"""Where the directory of a zip begins, and where in an entry of it the two sizes stand."""
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> bytes:
+    """Zips that are nearly packages.
+
+    A model is whole or cut, never made up: a river model is a pickle, and runs what it says.
+    """
+    kind = draw(st.sampled_from(_KINDS))
+    whole = content(kind)
+    model = whole[: draw(st.just(len(whole)) | st.integers(0, len(whole)))]
+    parts = draw(st.lists(st.tuples(_PARTS, st.binary(max_size=20)), max_size=2))
+    said = json.loads(manifest(kind).to_bytes())
+    said["parts"] = {name: hashlib.sha256(part).hexdigest() for name, part in parts}
+    for name in draw(st.lists(st.sampled_from([*said, "more"]), max_size=2)):
+        said[name] = draw(ANYTHING)
+    members = [("manifest.json", json.dumps(said).encode()), ("model.bin", model), *parts]
+    match draw(st.sampled_from(["none", "none", "one less", "compressed", "resized"])):
+        case "one less":
+            members.pop(draw(st.integers(0, len(members) - 1)))
+        case "compressed":
+            return _zipped(members, zipfile.ZIP_DEFLATED)
+        case "resized":
+            return _resized(_zipped(members), draw(_SIZE), draw(_SIZE))
+    return _zipped(members)
+
+
+def _zipped(members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> bytes:
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w") as archive:
+        warnings.simplefilter("ignore")  # of two members with one name
+        for name, part in members:
+            archive.writestr(zipfile.ZipInfo(name), part, method)
+    return made.getvalue()
+
+
+def _resized(made: bytes, stored: int, whole: int) -> bytes:
+    at = made.find(_CENTRAL) + _SIZES_AT
+    return made[:at] + struct.pack("<II", stored, whole) + made[at + 8 :]
+
+
+def _take(found: tuple[bytes, str]) -> None:
+    made, seal = found
+    of = record(made, **_SEALS[seal])
+    try:
+        _load(made, of)
+    except ModelRefused as refused:
+        check(bool(str(refused)), "refused without a sentence")
+        return
+    check(seal == "ours" or made == _MADE, "loaded without our signature over it")
+
+
+def _structured(folder: Path) -> Execution:
+    return structured(st.tuples(archives(), st.sampled_from(list(_SEALS))), _take)
+
+
+TARGETS = {"packages": Target(lambda folder: read, seeds), "packages-structured": Target(_structured)}

@@ -19,11 +19,19 @@ MODULES = {
     "payments-structured": "ingesting",
     "labels-structured": "ingesting",
     "wire": "framed",
+    "wire-structured": "framed",
     "packages": "packages",
+    "packages-structured": "packages",
     "settings": "configured",
     "settings-structured": "configured",
     PLANTED: "planted",
 }
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+"""What JSON can hold."""
 NAMES = [name for name in MODULES if name != PLANTED]
 
 

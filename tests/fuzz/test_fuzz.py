@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import sys
 
 import pytest
 
@@ -10,6 +12,8 @@ from tests.fuzz.run import main
 from tests.fuzz.target import NAMES, PLANTED
 
 RUNS = 1000
+HAS_ATHERIS = (sys.platform, platform.machine()) == ("linux", "x86_64")  # as pyproject.toml says
+pytestmark = pytest.mark.skipif(not HAS_ATHERIS, reason="atheris is made for Linux on x86_64 alone")
 
 
 @pytest.mark.parametrize("name", NAMES)
