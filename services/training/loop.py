@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,6 @@ import msgspec
 from services.training.dataset import Dataset
 from services.training.feed import Feed
 from services.training.fitting import Before, Fitting
-from services.training.gates.verdict import is_accepted
 from services.training.health import Healths
 from services.training.online import Learner
 from services.training.order import Merge
@@ -21,7 +19,7 @@ from services.training.publish import publication
 from services.training.refit import MANIFEST, MODEL, Outcome
 from services.training.register import is_fresh
 from services.training.reports import Reports
-from services.training.rollout import ACCEPTED, URGENT
+from services.training.rollout import publication_numbers
 from services.training.rows import example_rows
 from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, due
 from services.training.split import DAY
@@ -210,14 +208,13 @@ class Service:
         manifest = msgspec.json.decode((fitting.out / MANIFEST).read_bytes(), type=Manifest)
         verdicts = fitting.verdicts()
         self.reports.judged(verdicts, manifest.version, outcome.as_of)
-        told = {ACCEPTED: is_accepted(verdicts), URGENT: fitting.due.why == "alarm"}
         model = (fitting.out / MODEL).read_bytes()
         record = msgspec.structs.replace(
             publication(manifest, model, self.settings, fitting.parts()),
             event_time=outcome.as_of,
             who=SERVICE,
             reason=fitting.due.why,
-            numbers=json.dumps(told),
+            numbers=publication_numbers(verdicts, fitting.due.why == "alarm"),
         )
         self.feeds.models.append(lambda stands: None if record.version in stands.versions else record)
         self._look()

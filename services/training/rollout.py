@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
+from services.training.gates.verdict import Verdict, is_accepted
 from services.training.health import Health
 from services.training.paired import Comparison
 from services.training.split import DAY
@@ -14,8 +17,8 @@ from shared.models import Move, Standing, VersionStanding
 from shared.policy import RolloutPolicy
 from shared.policy.rollout import Stay
 
-ACCEPTED, URGENT = "is_accepted", "is_urgent"
-"""Figures of a publication: whether no gate failed; whether an alarm asked for the model."""
+ACCEPTED, URGENT, FAILED = "is_accepted", "is_urgent", "failed"
+"""Figures of a publication: whether no gate failed, whether an alarm asked for it, which gates failed."""
 
 REFUSED = "scoring refuses the package"
 
@@ -31,6 +34,22 @@ class Evidence:
     health: Health = field(default_factory=Health)
     """Of the version beside the champion."""
     champion: Health = field(default_factory=Health)
+
+
+def publication_numbers(verdicts: Sequence[Verdict], is_urgent: bool) -> str:
+    """Return the figures of a publication as a JSON object: of the gates only those that failed.
+
+    Examples
+    --------
+    >>> cost = Verdict(gate="cost", outcome="fail", sentence="It is slow.", value=210.0, limit=150.0)
+    >>> print(publication_numbers([cost], is_urgent=False))
+    {"is_accepted":false,"is_urgent":false,"failed":{"cost":{"value":210.0,"limit":150.0}}}
+    """
+    failed = {
+        each.gate: {"value": each.value, "limit": each.limit} for each in verdicts if each.outcome == "fail"
+    }
+    told: dict[str, object] = {ACCEPTED: is_accepted(verdicts), URGENT: is_urgent}
+    return msgspec.json.encode(told | {FAILED: failed} if failed else told).decode()
 
 
 def pair(stands: Standing) -> tuple[str, str] | None:
@@ -62,7 +81,8 @@ def moves(stands: Standing, evidence: Evidence, policy: RolloutPolicy, now: int)
     ]
     waiting = [each for each in stands.at("published") if _published(each).get(ACCEPTED) is True]
     superseded = [
-        Move(each.version, "retired", f"superseded by {waiting[0].version}") for each in waiting[1:]
+        Move(each.version, "retired", f"superseded by {waiting[0].version}", _published(each))
+        for each in waiting[1:]
     ]
     if stands.champion is not None and evidence.champion.is_refused:
         return [*turned_down, *superseded, *_instead(stands.champion, stands, waiting)]
@@ -80,7 +100,7 @@ def _instead(refused: VersionStanding, stands: Standing, waiting: Sequence[Versi
 
 def _newest(stands: Standing, waiting: VersionStanding, is_moving: bool) -> list[Move]:
     if stands.champion is None:
-        return [Move(waiting.version, "champion", "there is no champion yet")]
+        return [Move(waiting.version, "champion", "there is no champion yet", _published(waiting))]
     beside = stands.challenger
     if beside is None:
         return [Move(waiting.version, "shadow", "gates passed", _published(waiting))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import urllib.request
@@ -23,10 +22,10 @@ from services.replay.simulator import Simulation
 from services.training import refit
 from services.training.__main__ import folder
 from services.training.dataset import Dataset
-from services.training.gates.verdict import Verdict, is_accepted
+from services.training.gates.verdict import Verdict
 from services.training.publish import moved, publication
 from services.training.reports import Reports
-from services.training.rollout import ACCEPTED, URGENT
+from services.training.rollout import publication_numbers
 from services.training.split import DAY
 from shared import wire
 from shared.models import Manifest, ModelLog, ModelRecord, Move, Refusal, Standing
@@ -104,7 +103,7 @@ class World:
             event_time=as_of,
             who=WHO,
             reason=made.name,
-            numbers=json.dumps({ACCEPTED: is_accepted(verdicts), URGENT: False}),
+            numbers=publication_numbers(verdicts, is_urgent=False),
         )
         self.log.append(lambda stands: record)
         return manifest.version

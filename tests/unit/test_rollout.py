@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import schemas
+from services.training.gates.verdict import Verdict
 from services.training.health import Beside, Health, Healths
 from services.training.paired import Comparison, compared, scored_by_both
-from services.training.rollout import Evidence, moves, pair
+from services.training.rollout import Evidence, moves, pair, publication_numbers
 from services.training.split import DAY
 from services.training.steering import Steering
 from shared.features import definitions
@@ -63,6 +64,16 @@ def test_a_version_without_a_verdict_waits_for_a_person() -> None:
 
 def test_a_version_that_failed_its_gates_is_rejected() -> None:
     assert move(stands(*FIRST, published("b", is_accepted=False))) == [("b", "rejected")]
+
+
+def test_a_rejection_tells_which_gates_failed_and_by_which_numbers() -> None:
+    verdicts = [
+        Verdict(gate="cost", outcome="fail", sentence="It is slow.", value=210.0, limit=150.0),
+        Verdict(gate="privacy", outcome="pass", sentence="It holds no id.", value=0.0, limit=0.0),
+    ]
+    made = moved("b", "published", numbers=publication_numbers(verdicts, is_urgent=False))
+    (found,) = moves(stands(*FIRST, made), Evidence(), POLICY, NOW)
+    assert found.numbers["failed"] == {"cost": {"value": 210.0, "limit": 150.0}}
 
 
 def test_the_newest_of_those_that_wait_comes_to_shadow_and_the_others_retire() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from services.training.__main__ import folder
 from services.training.assess import Fit, champion_of, judged
 from services.training.dataset import Dataset
 from services.training.examples import Examples
-from services.training.gates.verdict import is_accepted
 from services.training.publish import manifest_of, moved, publication
 from services.training.recipe import Recipe
 from services.training.refit import READ_DAYS
 from services.training.reports import FLOOD
-from services.training.rollout import ACCEPTED, URGENT
+from services.training.rollout import publication_numbers
 from services.training.split import DAY
 from services.training.train import newest, trial
 from services.training.versions import Versions
@@ -119,7 +117,7 @@ def publish_leaking(loop: Loop) -> str:
         event_time=as_of,
         who=WHO,
         reason="a label leaked into it",
-        numbers=json.dumps({ACCEPTED: is_accepted(found.verdicts), URGENT: False}),
+        numbers=publication_numbers(found.verdicts, is_urgent=False),
     )
     loop.chronicle.log.append(lambda stands: record)
     return record.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -47,6 +48,6 @@ def worst_of(outcomes: list[Outcome]) -> Outcome:
     return next(each for each in order if each in outcomes)
 
 
-def is_accepted(verdicts: list[Verdict]) -> bool:
+def is_accepted(verdicts: Sequence[Verdict]) -> bool:
     """Whether no gate failed: what the evidence leaves open is decided by the roll-out, on more of it."""
     return all(verdict.outcome != "fail" for verdict in verdicts)
