@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import shared.models.bins
 import shared.models.predictors
 from services.training import exported
-from services.training.card.parts import environment
-from shared.models import unpack, unpack_parts
+from services.training.card.parts import ENVIRONMENT, environment, pins
+from shared.models import Manifest, unpack, unpack_parts
 from shared.models.package import MANIFEST, MODEL
 
 INSTALLED = "from shared.models.predictors import"
@@ -57,13 +58,13 @@ def export(package: bytes, folder: Path) -> list[str]:
 
 
 def _files(package: bytes) -> dict[str, bytes]:
-    manifest, model = unpack(package)
+    (manifest, model), parts = unpack(package), unpack_parts(package)
     loader = (Path(exported.__file__).parent / "score.py").read_text().replace(INSTALLED, ALONE)
     about = README.format(version=manifest.version, count=len(manifest.features))
     texts = {
         "score.py": loader,
         "predictors.py": Path(shared.models.predictors.__file__).read_text(),
-        "requirements.txt": environment((*NEEDED, "river") if manifest.kind == "river" else NEEDED),
+        "requirements.txt": _requirements(manifest, parts),
         "Dockerfile": DOCKERFILE,
         "README.md": about,
     }
@@ -71,4 +72,11 @@ def _files(package: bytes) -> dict[str, bytes]:
         texts |= {"shared/__init__.py": "", "shared/models/__init__.py": ""}
         texts["shared/models/bins.py"] = Path(shared.models.bins.__file__).read_text()
     own = {MANIFEST: manifest.to_bytes(), MODEL: model, "model.zip": package}
-    return {**unpack_parts(package), **own, **{name: text.encode() for name, text in texts.items()}}
+    return {**parts, **own, **{name: text.encode() for name, text in texts.items()}}
+
+
+def _requirements(manifest: Manifest, parts: Mapping[str, bytes]) -> str:
+    """Return what predicting needs, in the versions that the model was made with: scores may hang on them."""
+    here = pins(environment((*NEEDED, "river") if manifest.kind == "river" else NEEDED))
+    made = {**manifest.libraries, **pins(parts.get(ENVIRONMENT, b"").decode())}
+    return "".join(f"{name}=={made.get(name, version)}\n" for name, version in here.items())

@@ -21,7 +21,7 @@ import shared
 from services.training.card.facts import Card, Facts, facts_of, reliability
 from services.training.card.importances import permutation_importances, shapley_values
 from services.training.card.pages import html, markdown
-from services.training.card.parts import CARD_HTML, VERDICTS, environment, parts_of
+from services.training.card.parts import CARD_HTML, ENVIRONMENT, VERDICTS, environment, parts_of, pins
 from services.training.card.plots import Axes, line_plot
 from services.training.card.sections import sections
 from services.training.comparison import differences
@@ -173,7 +173,7 @@ def test_plots_are_well_formed_whatever_their_names() -> None:
 
 
 def test_the_environment_pins_a_library_and_what_it_needs() -> None:
-    pinned = dict(line.split("==") for line in environment(["treelite"]).splitlines())
+    pinned = pins(environment(["treelite"]))
     assert {"treelite", "numpy", "scipy"} <= set(pinned)
     assert "pytest" not in pinned
 
@@ -235,3 +235,17 @@ def test_an_export_is_whole_and_does_not_overwrite(parts: dict[str, bytes], tmp_
     assert "shared" not in (tmp_path / "model" / "score.py").read_text()
     with pytest.raises(FileExistsError):
         export(packed(parts), tmp_path / "model")
+
+
+def test_an_export_pins_the_libraries_that_the_model_was_made_with(
+    parts: dict[str, bytes], tmp_path: Path
+) -> None:
+    here = pins(environment(["treelite"]))
+    older = "".join(f"{name}=={'1.0.1' if name == 'numpy' else here[name]}\n" for name in here)
+    export(packed({**parts, ENVIRONMENT: older.encode()}), tmp_path / "whole")
+    found = pins((tmp_path / "whole" / "requirements.txt").read_text())
+    assert (found["numpy"], found["treelite"]) == ("1.0.1", here["treelite"])
+    alone = manifest("linear", libraries={"treelite": "0.9"})
+    export(pack(alone, content("linear")), tmp_path / "alone")
+    assert pins((tmp_path / "alone" / "requirements.txt").read_text())["treelite"] == "0.9"
+    assert "msgspec" in found

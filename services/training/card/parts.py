@@ -54,6 +54,17 @@ def environment(libraries: Iterable[str]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
 
 
+def pins(lines: str) -> dict[str, str]:
+    r"""Return the version of each library of an environment.
+
+    Examples
+    --------
+    >>> pins("numpy==2.4.6\nscipy==1.16.3\n")
+    {'numpy': '2.4.6', 'scipy': '1.16.3'}
+    """
+    return {name: version for name, _, version in (line.partition("==") for line in lines.splitlines())}
+
+
 def _name(requirement: str) -> str:
     match = NAME.match(requirement)
     return match.group() if match else requirement
