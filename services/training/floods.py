@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from services.training.recipe import READ_DAYS
 from services.training.split import DAY
 from shared.policy import GuardsPolicy
 
 ORIGIN, TERMINAL = "label_origin", "terminal_id"
 COLUMNS = (TERMINAL, ORIGIN, "label_time", "is_implied")
-FLOOD_DAYS = 64
+FLOOD_DAYS = READ_DAYS
 """Event days whose labels tell what is usual of an origin: as many as a refit reads."""
 
 

@@ -23,3 +23,23 @@ class Recipe:
     Of 1, .2, .1, .07, .05, .03, .02 the one of the highest average precision over five weeks.
     """
     seed: int = 0
+
+
+ALTERNATIVES = (
+    Recipe("blend"),
+    Recipe(days=42),
+    Recipe(sample=0.15),
+    Recipe("forest", sample=0.1),
+    Recipe(days=14),
+    Recipe("blend", days=42),
+    Recipe("logistic", sample=0.2),
+    Recipe("river", sample=1.0),
+)
+"""In the order in which they are tried: the likeliest first."""
+FOLDS = 2  # the newest week whose labels are known, and the one before it
+WAITED_DAYS = 10
+"""The horizon, twice the label lag, and what midnight cuts off: so long ago the newest test ends."""
+READ_DAYS = WAITED_DAYS + max(
+    each.days + each.delay_days + FOLDS * each.test_days for each in (Recipe(), *ALTERNATIVES)
+)
+"""Days that a refit looks at: as far back as the oldest fold of the longest recipe begins."""

@@ -24,7 +24,7 @@ from services.training.failure import TrainingError
 from services.training.floods import floods
 from services.training.publish import manifest_of
 from services.training.quality import Accepted, quality
-from services.training.recipe import Recipe
+from services.training.recipe import READ_DAYS, Recipe
 from services.training.search import Trial, searched
 from services.training.split import DAY, matured_until
 from services.training.train import newest, trial
@@ -34,7 +34,6 @@ from shared.policy import GuardsPolicy
 from shared.settings import Settings
 
 LOWEST_PRIORITY = 19
-READ_DAYS = 64  # two folds of 28 days, twice a label delay, two weeks of tests, and the horizon
 OUTCOME, MANIFEST, MODEL = "outcome.json", "manifest.json", "model.bin"
 QUALITY, VERDICTS, PARTS = "quality.json", "verdicts.json", "parts"
 ACCEPTED, CHAMPION = "accepted.json", "champion.bin"

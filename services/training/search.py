@@ -9,24 +9,12 @@ from dataclasses import dataclass
 from services.training.examples import Examples
 from services.training.failure import TrainingError
 from services.training.metrics import average_precision
-from services.training.recipe import Recipe
+from services.training.recipe import ALTERNATIVES, FOLDS, Recipe
 from services.training.split import DAY, matured_until, parts, split
 from services.training.train import trained
 
-FOLDS = 2  # the newest week whose labels are known, and the one before it
 LEAST_GAIN = 0.005
 """Of average precision over the default recipe: below it is noise of two weeks, and change has its price."""
-ALTERNATIVES = (
-    Recipe("blend"),
-    Recipe(days=42),
-    Recipe(sample=0.15),
-    Recipe("forest", sample=0.1),
-    Recipe(days=14),
-    Recipe("blend", days=42),
-    Recipe("logistic", sample=0.2),
-    Recipe("river", sample=1.0),
-)
-"""In the order in which they are tried: the likeliest first."""
 
 Step = Callable[["Trial"], None]
 

@@ -15,7 +15,8 @@ from services.training.failure import TrainingError
 from services.training.gates.verdict import Verdict
 from services.training.order import Reached
 from services.training.publish import publication
-from services.training.split import DAY
+from services.training.recipe import ALTERNATIVES, FOLDS, READ_DAYS, WAITED_DAYS
+from services.training.split import DAY, matured_until, split
 from services.training.steering import believed, newest_floods
 from shared.features import definitions
 from shared.models import Manifest, fetch, load, trusted_keys
@@ -27,8 +28,8 @@ DAYS, DAILY, FIRST = 45, 60, 100
 AS_OF = (FIRST + DAYS + 9) * DAY
 
 
-def rows() -> pl.DataFrame:
-    generator, count = np.random.default_rng(3), DAYS * DAILY
+def rows(days: int = DAYS) -> pl.DataFrame:
+    generator, count = np.random.default_rng(3), days * DAILY
     ids = [f"{number:032x}" for number in range(count)]
     times = FIRST * DAY + np.arange(count) * DAY // DAILY
     is_fraud = generator.random(count) < 0.05
@@ -104,6 +105,18 @@ def test_a_refit_leaves_a_judged_model_that_loads(
     model = load(fetch(record, settings), record, trusted_keys(settings), FEATURES)
     scores = model.predict(rows().select(FEATURES.names).to_numpy())
     assert scores[rows()["is_fraud"].to_numpy()].mean() > 2 * scores.mean()
+
+
+def test_a_refit_reads_as_many_days_as_the_longest_recipe_needs_and_they_are_kept(tmp_path: Path) -> None:
+    days = READ_DAYS + 5
+    dataset = committed(rows(days), tmp_path / "long")
+    examples = refit.read(dataset.folder, (FIRST + days + 9) * DAY)
+    for recipe in ALTERNATIVES:
+        end = matured_until(examples) - (FOLDS - 1) * recipe.test_days * DAY
+        windows = split(end, recipe.days, recipe.delay_days, recipe.test_days)
+        assert examples.times.min() <= windows.train_start
+    assert FEATURES.horizon + 2 * FEATURES.label_lag + DAY <= WAITED_DAYS * DAY
+    assert Settings().training.kept_days >= READ_DAYS
 
 
 def test_a_set_of_broken_form_is_not_learned_from(folder: Path, settings: Settings, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.training.recipe import Recipe
-from services.training.search import ALTERNATIVES, Trial, best, searched
+from services.training.recipe import ALTERNATIVES, Recipe
+from services.training.search import Trial, best, searched
 from tests.unit.training_examples import made
 
 EXAMPLES = made(days=50)

@@ -17,8 +17,7 @@ from services.training.assess import Fit, champion_of, judged
 from services.training.dataset import Dataset
 from services.training.examples import Examples
 from services.training.publish import manifest_of, moved, publication
-from services.training.recipe import Recipe
-from services.training.refit import READ_DAYS
+from services.training.recipe import READ_DAYS, Recipe
 from services.training.reports import FLOOD
 from services.training.rollout import publication_numbers
 from services.training.split import DAY
