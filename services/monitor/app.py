@@ -33,6 +33,7 @@ class Edge:
         self._session, self._reports, self._output = session, reports, output
         self._waiting: list[EventT[Any]] = []
         self._save_due = time.monotonic() + SAVE_SECONDS
+        reports.standing(session.monitor.alarms)  # raised before a restart, still raised
 
     async def take(self, event: EventT[Any]) -> None:
         """Take one record, and send what it lets be said before the next is taken."""

@@ -33,6 +33,10 @@ class Reports:
                 self._raised.labels(each.signal).inc()
                 extra = {"alarm": each.signal, "event_time": each.event_time, "detail": each.detail}
                 self._log.warning("alarm", extra=extra)
+        self.standing(alarms)
+
+    def standing(self, alarms: Mapping[str, bool]) -> None:
+        """Show which alarms are raised."""
         for name, is_raised in alarms.items():
             self._alarm.labels(name).set(is_raised)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faust.auth import SASLCredentials
 
-from services.monitor.app import credentials
+from services.monitor.app import application, credentials
 from services.monitor.inputs import Histograms
 from services.monitor.monitor import Monitor
 from services.monitor.references import ModelReferences
@@ -21,6 +21,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.signals import Signal
 from shared.sketches import DAY
+from shared.telemetry import Telemetry
 from tests.unit.model_packages import manifest
 from tests.unit.monitor_sketches import (
     FEATURES,
@@ -180,6 +181,20 @@ def test_a_session_that_ends_anywhere_goes_on_as_if_it_had_not(tmp_path: Path, s
     found += [signal for at, value in enumerate(values) for signal in second.take(at, value)]
     assert found == expected
     assert lost == [] or lost[0] in found
+
+
+def test_an_alarm_that_was_raised_before_a_restart_shows_at_once(tmp_path: Path) -> None:
+    first = Session(tmp_path / "state", Monitor(Trained(), FEATURES))
+    told(itertools.chain(days(0, 9), days(10, 14, factor=2)), first.monitor)
+    first.save()
+    second, telemetry = Session(tmp_path / "state", Monitor(Trained(), FEATURES)), Telemetry("monitor")
+    assert second.load()
+    application(Settings(), second, telemetry)
+    shown = {
+        name: telemetry.registry.get_sample_value("millrace_monitor_alarm", {"alarm": name})
+        for name in second.monitor.alarms
+    }
+    assert shown == {name: float(name == "input-drift") for name in second.monitor.alarms}
 
 
 def test_a_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:
