@@ -31,16 +31,22 @@ class ScoreWatch:
         if version != self._version:
             self._begin(version)
         scores, decisions = day.defined("score"), day.defined("decision")
-        rows, alerts = int(scores.sum()), int(decisions[Decision.REVIEW :].sum())
+        rows, decided = int(scores.sum()), int(decisions.sum())  # the rest is decided by a canary
+        alerts = float(decisions[Decision.REVIEW :].sum())
         if rows == 0:
             return []
-        watched = (("score-mean", self._mean, day.sums["score"]), ("alert-rate", self._alerts, float(alerts)))
+        watched = (
+            ("score-mean", self._mean, day.sums["score"], rows),
+            ("alert-rate", self._alerts, alerts, decided),
+        )
         found = []
-        for name, rate, hits in watched:
-            excess, fired = rate.update(hits, rows)
-            found.append(Finding(name, hits / rows))
+        for name, rate, hits, of in watched:
+            if of == 0:
+                continue
+            excess, fired = rate.update(hits, of)
+            found.append(Finding(name, hits / of))
             detail = f"{excess:+.1f} times the noise from its level" if excess is not None else ""
-            found += [Finding(f"{name}.{each}", hits / rows, None, detail, is_cause=True) for each in fired]
+            found += [Finding(f"{name}.{each}", hits / of, None, detail, is_cause=True) for each in fired]
         return found
 
     def _begin(self, version: str | None) -> None:

@@ -95,7 +95,8 @@ class ScoringStage(Stage):
         self._reports.acting(acting.version, beside.version)
         self._reports.decided(decisions)
         grown = batch.grow(OUTPUT, self._appended(pair, decisions, chosen))
-        columns: Scores = np.column_stack((matrix, acting.scores, decisions))
+        own = decisions if chosen is None else np.where(chosen, np.nan, decisions)  # not the canary's
+        columns: Scores = np.column_stack((matrix, acting.scores, own))
         traffic = Traffic(batch.partitions, batch.offsets, batch.accepted_ms, times, columns)
         sketches = self._sketcher.add(traffic, acting.version)
         return [Outgoing(OUTPUT, batch.keys, grown), *sketches, *self.idle()]

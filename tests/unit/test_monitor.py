@@ -97,6 +97,18 @@ def test_an_alarm_is_cleared_after_two_calm_days_and_may_be_raised_again() -> No
     assert [(each.until or 0) // DAY for each in cleared][:1] == [14]
 
 
+def test_the_share_of_alerts_is_of_what_the_model_decided_itself() -> None:
+    def canary(sketch: Sketch) -> Sketch:
+        rows = payments(np.random.default_rng([sketch.day, sketch.partition]), ROWS)
+        rows[: ROWS // 2, 3] = np.nan
+        return score_sketch(sketch.day, sketch.partition, rows)
+
+    signals = told(canary(each) if each.kind == "scores" else each for each in days(0, 8))
+    rates = [each.value for each in signals if each.signal == "alert-rate"]
+    own = payments(np.random.default_rng([0, 0]), ROWS), payments(np.random.default_rng([0, 1]), ROWS)
+    assert rates[0] == np.mean([rows[ROWS // 2 :, 3] >= 2 for rows in own])
+
+
 def test_a_feature_of_the_calendar_is_told_and_raises_nothing() -> None:
     def weekend(sketch: Sketch) -> Sketch:
         rows = np.zeros((ROWS, 4))

@@ -176,6 +176,16 @@ def test_a_sketch_comes_when_the_brokers_second_has_passed():
     assert sketch["counts"][-5:] == [0, 0, 1000, 0, 0]
 
 
+def test_what_a_canary_decides_is_not_counted_among_the_champions_decisions():
+    made, models, _ = stage(Constant("old", [0.1] * 1001), Constant("new", [0.9] * 1001))
+    models.is_canary = True
+    outgoing = made.process(payments(features(1001)))
+    acted = [each["model_version"] for each in outputs(outgoing)][:1000].count("new")
+    (sketch,) = outputs(outgoing, "sketches.v1")
+    assert acted > 0
+    assert (sketch["model_version"], sketch["counts"][-5:]) == ("old", [0, 1000 - acted, 0, 0, acted])
+
+
 def test_features_are_cut_from_the_ends_as_the_decoder_finds_them():
     matrix = features(30)
     found = FeatureBlocks(FEATURES).read(payments(matrix))
