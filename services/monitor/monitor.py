@@ -32,7 +32,8 @@ WINDOW_DAYS = 7  # over which performance is told: one of each weekday
 CALIBRATION_DAYS = 28  # matured days from which the meaning of a score is learnt
 CALENDAR_KINDS = ("weekend",)
 
-Estimate = dict[str, float | None]
+Estimate = tuple[str, dict[str, float | None]]
+"""The version whose payments were looked at, and what was expected of them."""
 
 
 class References(Protocol):
@@ -141,7 +142,7 @@ class Monitor:
         known = _window([self._labels.of(each).get(version) for each in _days(matured, CALIBRATION_DAYS)])
         genuine, frauds = by_label(known, "score") if known.count else (np.zeros(1), np.zeros(1))
         found = estimated(scores.defined("score").astype(np.float64), calibrated(genuine, frauds))
-        self._estimates[day] = found
+        self._estimates[day] = version, found
         said = self._said(day - WINDOW_DAYS + 1, day, scores, version)
         return [signal(Finding(f"estimate.{name}", value), said) for name, value in found.items()]
 
@@ -166,22 +167,23 @@ class Monitor:
         labels = self._labels.whole(day)
         said = self._said(day, day, labels, None)
         result = self._families["performance-drift"].signals(self._errors.findings(labels), said)
-        matured = self._performance(day, is_mature=True)
-        result += matured + self._graded(day, matured)
+        result += [*self._performance(day, is_mature=True), *self._graded(day)]
         self._forget(day)
         return result
 
-    def _graded(self, day: int, matured: Sequence[Signal]) -> list[Signal]:
-        estimate = self._estimates.pop(day, {})
-        truth = {each.signal.removeprefix("performance."): each for each in matured}
+    def _graded(self, day: int) -> list[Signal]:
+        """Hold an estimate against the labels of the payments that it was made of: one version's."""
+        if day not in self._estimates:
+            return []
+        version, expected = self._estimates.pop(day)
+        labels = _window([self._labels.of(each).get(version) for each in _days(day, WINDOW_DAYS)])
+        said = self._said(day - WINDOW_DAYS + 1, day, labels, version)
+        seen = {each.name: each.value for each in performance(labels, is_mature=True)}
         result = []
-        for name, value in estimate.items():
-            true = truth.get(name)
-            if value is not None and true is not None and true.value is not None:
-                said = Said(
-                    self._watermark.newest, None, Window(true.since or 0, true.until or 0, true.count or 0)
-                )
-                finding = Finding(f"estimate-error.{name}", value - true.value, is_mature=True)
+        for name, value in expected.items():
+            true = seen.get(f"performance.{name}")
+            if value is not None and true is not None:
+                finding = Finding(f"estimate-error.{name}", value - true, is_mature=True)
                 result.append(signal(finding, said))
         return result
 

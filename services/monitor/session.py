@@ -16,6 +16,9 @@ from shared.signals import Signal
 
 log = logging.getLogger("monitor")
 
+FORMAT = 2
+"""Of the file: raised whenever what a monitor knows is kept in another form."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -59,7 +62,7 @@ class Session:
         made = self.file.with_suffix(".tmp")
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with made.open("wb") as output:
-            pickle.dump((self.following, kept), output)
+            pickle.dump((FORMAT, self.following, kept), output)
             output.flush()
             os.fsync(output.fileno())
         made.replace(self.file)
@@ -69,7 +72,9 @@ class Session:
         if not self.file.exists():
             return False
         try:
-            following, known = pickle.loads(self.file.read_bytes())
+            form, following, known = pickle.loads(self.file.read_bytes())
+            if form != FORMAT:
+                raise ValueError(f"state of format {form}, not {FORMAT}")
         except Exception as error:  # a pickle may raise anything, and the log has it all
             log.warning("state not readable", extra={"file": str(self.file), "detail": repr(error)})
             return False

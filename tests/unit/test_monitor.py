@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from faust.auth import SASLCredentials
@@ -31,6 +32,7 @@ from tests.unit.monitor_sketches import (
     SCORES,
     VERSION,
     days,
+    label_sketch,
     payments,
     score_sketch,
 )
@@ -145,6 +147,22 @@ def test_an_estimate_is_graded_when_its_days_have_matured() -> None:
     errors = [each.value for each in signals if each.signal == "estimate-error.auc"]
     assert len(errors) > 30
     assert max(abs(each or 0) for each in errors) < 0.05
+
+
+def test_an_estimate_is_graded_by_the_payments_of_its_own_version() -> None:
+    def promoted(sketch: Sketch) -> Sketch:
+        if sketch.day >= 25:
+            return msgspec.structs.replace(sketch, model_version="new")
+        if sketch.kind == "scores":
+            return sketch
+        scores = payments(np.random.default_rng([sketch.day, sketch.partition]), ROWS)[:, 2]
+        blind = np.random.default_rng(sketch.day).random(ROWS) < 0.05  # the old model tells nothing
+        return label_sketch(sketch.day, sketch.partition, scores.tolist(), blind.tolist())
+
+    signals = [each for each in told(map(promoted, days(0, 50))) if each.signal == "estimate-error.auc"]
+    errors = [abs(each.value or 0) for each in signals if each.model_version == "new"]
+    assert len(errors) > 10
+    assert max(errors) < 0.1
 
 
 def test_sketches_of_records_that_were_summarised_already_are_dropped() -> None:
