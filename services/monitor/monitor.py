@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from services.monitor.estimation import calibrated, estimated
@@ -27,6 +28,7 @@ ALARMS: dict[str, Severity] = {
     "missed-frauds": "alarm",
     "performance-drift": "alarm",
     "intake-quality": "warning",  # no new model mends bad records
+    "missing-values": "warning",
 }
 WINDOW_DAYS = 7  # over which performance is told: one of each weekday
 CALIBRATION_DAYS = 28  # matured days from which the meaning of a score is learnt
@@ -94,9 +96,11 @@ class Monitor:
                 self._label_watermark.advance(sketch)
             return self._mature()
         if sketch.kind == "ingest":
-            self._intake.add(sketch)
             self._intake_watermark.advance(sketch)
-            return []
+            at = max(sketch.last_event_time, self._intake_watermark.passed)  # late ones count in the open day
+            sketch = msgspec.structs.replace(sketch, last_event_time=at)
+            self._intake.add(sketch)
+            return self._taken_in(sketch.day)
         self._scores.add(sketch)
         self._watermark.advance(sketch)
         return [*self._close(), *self._mature()]
@@ -116,7 +120,8 @@ class Monitor:
         said = self._said(day, day, whole, version)
         trained = self.references.histograms(version) if self.references else None
         family = self._families
-        result = family["intake-quality"].signals(self._taken_in(whole, trained), said)
+        holes = missing(whole, trained, self._inputs.watched)
+        result = family["missing-values"].signals(holes, said)
         result += family["input-drift"].signals(self._inputs.findings(whole, version, trained), said)
         if version is not None:
             scored = self._score_watch.findings(by_version[version], version)
@@ -125,14 +130,21 @@ class Monitor:
             result += self._estimated(day, version)
         return [*result, *self._performance(day, is_mature=False)]
 
-    def _taken_in(self, whole: Totals, trained: Histograms | None) -> list[Finding]:
-        """Return the quality of the days of raw records that have passed since, and of this day's values."""
-        found = missing(whole, trained, self._inputs.watched)
-        end = self._intake_watermark.passed // DAY
-        for day in list(self._intake.until(end)):
-            found += self._quality.findings(self._intake.whole(day))
-        self._intake.forget(end)
-        return found
+    def _taken_in(self, open_day: int) -> list[Signal]:
+        """Tell of the days of raw records that ended, and of an open one that holds too many to be one.
+
+        Event time stands still where no record can be read, and such a day would not end.
+        """
+        days = list(self._intake.until(self._intake_watermark.passed // DAY))
+        if open_day not in days and self._quality.is_overfull(self._intake.whole(open_day).count):
+            days.append(open_day)
+        result = []
+        for day in days:
+            raw = self._intake.take(day)
+            window = Window(day * DAY, (day + 1) * DAY, raw.count)
+            said = Said(self._intake_watermark.newest, None, window)
+            result += self._families["intake-quality"].signals(self._quality.findings(raw), said)
+        return result
 
     def _estimated(self, day: int, version: str) -> list[Signal]:
         scores = _window([self._scores.of(each).get(version) for each in _days(day, WINDOW_DAYS)])

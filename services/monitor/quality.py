@@ -14,6 +14,8 @@ from services.monitor.summaries import Totals
 GOOD = ("payment", "label", "repeat", "unknown_field")
 """Results of ingest that are no dead letters; all others are reasons."""
 BASE_DAYS = 7
+OVERFULL = 2.0
+"""Times the fullest day: an open day with so many records is judged before its end."""
 MISSING_MARGIN = 0.1
 """So much above its share in training a feature may be undefined."""
 
@@ -24,6 +26,8 @@ class QualityWatch:
 
     limits: Limits
     _rates: dict[str, Rate] = field(init=False)
+    _days: int = 0
+    _fullest: int = 0
 
     def __post_init__(self) -> None:
         """Start to learn the levels."""
@@ -31,10 +35,16 @@ class QualityWatch:
         names = ("dead-letters", "repeats")
         self._rates = {name: Rate(limits.scores, limits.scores_noise, BASE_DAYS) for name in names}
 
+    def is_overfull(self, count: int) -> bool:
+        """Return whether so many records are too many for a day; False while the levels are learnt."""
+        return self._days > BASE_DAYS and count >= OVERFULL * self._fullest
+
     def findings(self, day: Totals) -> list[Finding]:
         """Return what is to be said of a day's raw records."""
         if day.count == 0:
             return []
+        if not self.is_overfull(day.count):
+            self._days, self._fullest = self._days + 1, max(self._fullest, day.count)
         bad = {name: number for name, number in day.sums.items() if name not in GOOD}
         hits = {"dead-letters": sum(bad.values()), "repeats": day.sums.get("repeat", 0.0)}
         found = [

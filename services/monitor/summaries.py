@@ -169,6 +169,12 @@ class Days:
             result.merge(each)
         return result
 
+    def take(self, day: int) -> Totals:
+        """Return the totals of a day over all versions, and drop them."""
+        found = self.whole(day)
+        del self._totals[day]
+        return found
+
     def until(self, end: int) -> Iterator[int]:
         """Yield the days before ``end``, in order."""
         yield from sorted(day for day in self._totals if day < end)

@@ -66,6 +66,23 @@ def label_sketch(
     return _sketch("labels", "scores.v1", day, partition, LABELS, np.column_stack(columns), **changes)
 
 
+def ingest_sketch(day: int, number: int, results: dict[str, int]) -> Sketch:
+    """What became of some raw records of a day, the ``number``-th such sketch."""
+    layout, count = Layout({name: np.empty(0) for name in results}), sum(results.values())
+    return _sketch(
+        "ingest",
+        "transactions.raw.v1",
+        day,
+        0,
+        layout,
+        np.array([[float(each) for each in results.values()]]),
+        first_offset=number * 10_000,
+        last_offset=number * 10_000 + count - 1,
+        model_version=None,
+        count=count,
+    )
+
+
 def payments(draw: np.random.Generator, rows: int, factor: float = 1.0) -> np.ndarray:
     score = draw.beta(0.3, 6, rows)
     decision = np.where(score >= 0.8, 3, np.where(score >= 0.3, 2, 1))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 
 from services.ingest.sketches import IngestSketches
 from services.monitor.limits import Limits
+from services.monitor.monitor import Monitor
 from services.monitor.quality import QualityWatch, missing
 from services.monitor.summaries import Sketch, Totals
-from shared.sketches import HOUR
+from shared.signals import Signal
+from shared.sketches import DAY, HOUR
 from shared.stream import Batch, Outgoing
-from tests.unit.monitor_sketches import score_sketch
+from tests.unit.monitor_sketches import FEATURES, ingest_sketch, score_sketch
 
 TOPIC = "transactions.raw.v1"
 
@@ -77,3 +82,35 @@ def test_a_feature_that_goes_missing_is_a_cause() -> None:
     assert not missing(trained, trained.histograms, ["amount"])[0].is_cause
     (found,) = missing(holed, trained.histograms, ["amount"])
     assert (found.value, found.limit, found.is_cause) == (0.15, 0.1, True)
+
+
+CALM = {"payment": 990, "unparsable": 10}
+
+
+def heard(sketches: Iterable[Sketch]) -> list[Signal]:
+    monitor = Monitor(None, FEATURES)
+    return [signal for sketch in sketches for signal in monitor.take(sketch)]
+
+
+def test_raw_records_are_judged_by_their_own_days() -> None:
+    spoilt = {"payment": 500, "unparsable": 500}
+    signals = heard(ingest_sketch(day, day, spoilt if day == 12 else CALM) for day in range(14))
+    (alarm,) = [each for each in signals if each.signal == "intake-quality" and each.severity == "warning"]
+    assert (alarm.since, alarm.until, alarm.count) == (12 * DAY, 13 * DAY, 1000)
+
+
+def test_raw_records_of_a_day_that_has_passed_count_in_the_open_one() -> None:
+    calm = (ingest_sketch(day, day, CALM) for day in range(3))
+    late = (ingest_sketch(0, number, CALM) for number in range(3, 6))
+    signals = heard(itertools.chain(calm, late, [ingest_sketch(3, 6, CALM)]))
+    told_of = [(each.since or 0) // DAY for each in signals if each.signal == "dead-letters"]
+    assert told_of == [0, 1, 2]
+    assert [each.count for each in signals if each.signal == "dead-letters"] == [1000, 1000, 4000]
+
+
+def test_bad_records_raise_an_alarm_also_where_event_time_stands_still_because_of_them() -> None:
+    calm = (ingest_sketch(day, day, CALM) for day in range(12))
+    bad = (ingest_sketch(12, number, {"unparsable": 400}) for number in range(12, 20))
+    signals = heard(itertools.chain(calm, bad))
+    (alarm,) = [each for each in signals if each.signal == "intake-quality" and each.severity == "warning"]
+    assert (alarm.since, alarm.count) == (12 * DAY, 2000)
