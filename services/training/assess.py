@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import msgspec
+import numpy as np
 import polars as pl
 
 from services.training.card.facts import facts_of
@@ -69,7 +71,7 @@ def judged(
     verdicts = judge(case, policy, GatesPolicy.load())
     if isinstance(case.loaded, ModelRefused):
         return Judged(verdicts, {})
-    facts = facts_of(case.loaded, case.trial, case.groups, policy)
+    facts = facts_of(_tried(fit), case.trial, case.groups, policy)
     return Judged(verdicts, parts_of(fit.manifest, fit.recipe, facts, verdicts, policy))
 
 
@@ -131,6 +133,13 @@ def _loaded(
         return load(package, record, trusted_keys(settings), features)
     except ModelRefused as refused:
         return refused
+
+
+def _tried(fit: Fit) -> Model:
+    """Return the model of the trial: what it hangs on is told of payments that it had not learned from."""
+    tried = fit.tried.model
+    manifest = msgspec.structs.replace(fit.manifest, genuine_rate=tried.genuine_rate)
+    return Model(manifest, tried.fitted.predictor, tried.medians.astype(np.float32))
 
 
 def _digest(content: bytes) -> str:

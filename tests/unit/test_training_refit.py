@@ -10,17 +10,19 @@ import polars as pl
 import pytest
 
 from services.training import assess, refit
+from services.training.card.facts import Facts, facts_of
 from services.training.dataset import Dataset, Origin
 from services.training.failure import TrainingError
+from services.training.gates.evidence import Trial
 from services.training.gates.verdict import Verdict
 from services.training.order import Reached
 from services.training.publish import publication
-from services.training.recipe import ALTERNATIVES, FOLDS, READ_DAYS, WAITED_DAYS
+from services.training.recipe import ALTERNATIVES, FOLDS, READ_DAYS, WAITED_DAYS, Recipe
 from services.training.split import DAY, matured_until, split
 from services.training.steering import believed, newest_floods
 from shared.features import definitions
-from shared.models import Manifest, fetch, load, trusted_keys
-from shared.policy import GuardsPolicy
+from shared.models import Manifest, Model, fetch, load, trusted_keys
+from shared.policy import GuardsPolicy, Policy
 from shared.settings import Settings
 
 FEATURES = definitions()
@@ -105,6 +107,24 @@ def test_a_refit_leaves_a_judged_model_that_loads(
     model = load(fetch(record, settings), record, trusted_keys(settings), FEATURES)
     scores = model.predict(rows().select(FEATURES.names).to_numpy())
     assert scores[rows()["is_fraud"].to_numpy()].mean() > 2 * scores.mean()
+
+
+def test_a_card_tells_of_the_model_that_had_not_learned_from_the_payments_of_the_trial(
+    folder: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def caught(model: Model, trial: Trial, groups: pl.DataFrame, policy: Policy) -> Facts:
+        seen.append((model.predict(trial.examples.features), trial.scores))
+        return facts_of(model, trial, groups, policy)
+
+    monkeypatch.setattr(assess, "read_topic", lambda settings, topic: iter(()))
+    monkeypatch.setattr(assess, "facts_of", caught)
+    out = tmp_path / "refit"
+    out.mkdir()
+    refit.made(refit.read(folder, AS_OF), Recipe(), AS_OF, out, settings)
+    ((of_the_card, of_the_trial),) = seen
+    np.testing.assert_array_equal(of_the_card, of_the_trial)
 
 
 def test_a_refit_reads_as_many_days_as_the_longest_recipe_needs_and_they_are_kept(tmp_path: Path) -> None:

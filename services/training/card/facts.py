@@ -72,7 +72,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def facts_of(model: Model, trial: Trial, groups: pl.DataFrame, policy: Policy) -> Facts:
-    """Return the figures of a model by the payments that it was tried on."""
+    """Return the figures of a model by the payments that it was tried on, none of which it learned from."""
     rows, is_fraud = trial.examples, trial.examples.is_fraud
     return Facts(
         trial=dict(metrics(rows.rows, trial.scores)),

@@ -32,16 +32,21 @@ def sections(card: Card) -> Iterator[Section]:
     yield Section("Intended use", words.INTENDED_USE)
     yield Section("Limits", words.LIMITS)
     yield Section("Data", words.DATA, _data(card))
-    tried = f"Tried on payments from {_day(facts.first)} to {_day(facts.last)}, later than its training days."
+    tried = words.TRIED.format(first=_day(facts.first), last=_day(facts.last))
     yield Section(
         "Results", [tried], _rows(("metric", "value"), facts.trial), [_precision(card), _calibration(card)]
     )
     verdicts = [[each.gate, each.outcome, each.sentence] for each in card.verdicts]
     yield Section("Gates", table=[("gate", "outcome", "finding"), *verdicts])
-    yield Section("What it hangs on", [words.SHAPLEY_NOTE], _features(facts.features), _bars(facts.features))
+    yield Section(
+        "What it hangs on",
+        [words.SHAPLEY_NOTE, words.OF_THE_TRIED],
+        _features(facts.features),
+        _bars(facts.features),
+    )
     yield Section(
         "How scores answer",
-        ["Mean score of the payments that score highest, as one feature moves."],
+        ["Mean score of the payments that score highest, as one feature moves.", words.OF_THE_TRIED],
         plots=_sensed(facts.features),
     )
     yield Section("Groups", [_threshold(card)], _groups(facts.groups))

@@ -27,6 +27,11 @@ DATA_PROTECTION = (
     "histograms, and what a model needs to predict.",
     "Region, age band and gender are joined to compare groups, and only sums by group are kept.",
 )
+TRIED = (
+    "The recipe was tried on payments from {first} to {last}, by a model that learned from earlier days. "
+    "The packaged model is of the same recipe and learned from these days as well."
+)
+OF_THE_TRIED = "Told of the model of the trial, by the payments that it had not learned from."
 SHAPLEY_NOTE = (
     "Shapley values are parts of the distance between a payment's score and the score of a typical payment, "
     "averaged over the payments that score highest. Permutation is the fall of average precision."
