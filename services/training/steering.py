@@ -25,11 +25,18 @@ RowsOf = Callable[[int, int], pl.DataFrame]
 
 
 def believed(dataset: Dataset, guards: GuardsPolicy, now: int) -> RowsOf:
-    """Return what gives the rows of a data set as known at a time, without those of label floods."""
+    """Return what gives the rows of a data set as known at a time, without those of label floods.
+
+    Labels are counted on all the days that a refit reads: what it leaves out is not compared on either.
+    """
 
     def rows_of(start: int, end: int) -> pl.DataFrame:
-        rows = dataset.rows(start, end, now, (*COMPARED, *COLUMNS))
-        return rows.filter(~floods(rows, guards)[0]) if rows.height else rows
+        first = min(start, now - FLOOD_DAYS * DAY)
+        rows = dataset.rows(first, max(end, now), now, (*COMPARED, *COLUMNS))
+        if not rows.height:
+            return rows
+        is_within = pl.col("event_time").is_between(start, end, closed="left")
+        return rows.filter(~floods(rows, guards)[0]).filter(is_within)
 
     return rows_of
 

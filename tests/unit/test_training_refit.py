@@ -167,4 +167,7 @@ def test_a_flood_of_labels_is_told_of_and_not_learned_from(tmp_path: Path) -> No
     assert newest_floods(dataset, guards, at + 3 * DAY, FEATURES.label_lag) == []
     read = refit.read(dataset.folder, AS_OF).rows
     assert read.height == DAYS * DAILY - 130
-    assert believed(dataset, guards, AS_OF)(0, AS_OF).height == DAYS * DAILY - 130
+    rows_of = believed(dataset, guards, AS_OF)
+    assert rows_of(0, AS_OF).height == DAYS * DAILY - 130
+    within = FIRST * DAY + 1100 * DAY // DAILY  # where 20 of the 120 are seen: no flood by themselves
+    assert rows_of(within, AS_OF).height == DAYS * DAILY - 1100 - 20 - 10
