@@ -24,7 +24,7 @@ from services.training.failure import TrainingError
 from services.training.floods import floods
 from services.training.publish import manifest_of
 from services.training.quality import Accepted, quality
-from services.training.recipe import READ_DAYS, Recipe
+from services.training.recipe import READ_DAYS, USUAL, Recipe
 from services.training.search import Trial, searched
 from services.training.split import DAY, matured_until
 from services.training.train import newest, trial
@@ -91,7 +91,7 @@ def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str
         If no model can come of these examples.
     """
     end = matured_until(examples)
-    check(examples.within(end - Recipe().days * DAY, end), as_of, out)
+    check(examples.within(end - USUAL.days * DAY, end), as_of, out)
     recipe = searched(examples, settings.training.search_seconds, time.monotonic, tell_trial)
     return made(examples, recipe, as_of, out, settings)
 

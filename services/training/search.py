@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.training.examples import Examples
 from services.training.failure import TrainingError
 from services.training.metrics import average_precision
-from services.training.recipe import ALTERNATIVES, FOLDS, Recipe
+from services.training.recipe import ALTERNATIVES, FOLDS, USUAL, Recipe
 from services.training.split import DAY, matured_until, parts, split
 from services.training.train import trained
 
@@ -40,11 +40,10 @@ def searched(
     Another than the default must gain `LEAST_GAIN`. A trial begins only where the longest one so far
     would still end in time.
     """
-    usual = Recipe()
     began = clock()
     if budget <= 0:
-        return usual
-    trials = [_trial(examples, usual, clock)]
+        return USUAL
+    trials = [_trial(examples, USUAL, clock)]
     on_trial(trials[0])
     for recipe in alternatives:
         longest = max(each.seconds for each in trials)

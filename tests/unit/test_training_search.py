@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.training.recipe import ALTERNATIVES, Recipe
+from services.training.recipe import ALTERNATIVES, USUAL, Recipe
 from services.training.search import Trial, best, searched
 from tests.unit.training_examples import made
 
@@ -27,7 +27,7 @@ def trials(budget: float, seconds: float) -> list[Trial]:
 
 def test_without_a_budget_the_default_is_taken_untried() -> None:
     told: list[Trial] = []
-    assert searched(EXAMPLES, 0, lambda: 0.0, told.append) == Recipe()
+    assert searched(EXAMPLES, 0, lambda: 0.0, told.append) == USUAL
     assert told == []
 
 
@@ -40,13 +40,13 @@ def test_no_trial_begins_that_would_not_end_in_time() -> None:
 def test_a_recipe_that_cannot_be_tried_is_passed_over() -> None:
     told: list[Trial] = []
     found = searched(EXAMPLES, 1e9, lambda: 0.0, told.append, [Recipe("logistic", sample=1e-9)])
-    assert found == Recipe()
+    assert found == USUAL
     assert [each.average_precision is None for each in told] == [False, True]
 
 
 def test_another_recipe_must_be_better_by_more_than_noise() -> None:
     def of(*found: float | None) -> str:
-        recipes = [Recipe(), *ALTERNATIVES]
+        recipes = [USUAL, *ALTERNATIVES]
         pairs = zip(recipes, found, strict=False)
         return best([Trial(recipe, value, 1.0) for recipe, value in pairs]).family
 
