@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from rocksdict import AccessType, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import ReadOptions, WriteBatch
 
-WRITE_BUFFER_BYTES = 16 << 20
+from shared.stream.rocks import opened
+
 _NO_ENTRY = struct.pack(">qqq", -1, 0, 0)
 _MARK = struct.Struct(">qq")
 _LEAST = -(1 << 63)
@@ -46,11 +47,7 @@ class Store:
     """The memory of one partition; every batch is one atomic write with the offsets it came from."""
 
     def __init__(self, folder: Path) -> None:
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._rows = Rdict(str(folder), options, access_type=AccessType.read_write())
+        self._rows = opened(folder)
         content = self._rows.get(b"m")
         self.applied: dict[str, int] = msgspec.msgpack.decode(content) if content else {}
         self._writes = WriteBatch(raw_mode=True)

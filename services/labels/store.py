@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from rocksdict import AccessType, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import ReadOptions, WriteBatch
 
-WRITE_BUFFER_BYTES = 16 << 20
+from shared.stream.rocks import opened
+
 _SCORE = struct.Struct(">qq")
 
 
@@ -50,11 +51,7 @@ class Store:
     """The join's memory of one partition; every batch is one atomic write."""
 
     def __init__(self, folder: Path) -> None:
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._rows = Rdict(str(folder), options, access_type=AccessType.read_write())
+        self._rows = opened(folder)
         content = self._rows.get(b"m")
         self.mark = msgspec.msgpack.decode(content, type=Mark) if content else Mark()
         self._writes = WriteBatch(raw_mode=True)

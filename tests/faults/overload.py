@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 import schemas
 from deploy.local.stack import Stack
-from services.labels.store import WRITE_BUFFER_BYTES
 from shared.settings import Settings
 from shared.stream.clients import read_topic
+from shared.stream.rocks import CACHE_BYTES, WRITE_BUFFER_BYTES
 from shared.wire import long_bytes
 from shared.wire.framing import HEADER_BYTES
 from tests.bench.bounds import conclude, least, most
@@ -44,8 +44,8 @@ MIB = 1 << 20
 MOST_MIB = 64.0  # what a service may grow by beside what it keeps: its clients' queues have limits
 WINDOW_BYTES = {"features.customer": 40, "features.terminal": 40}
 """What a payment in the windows takes: state is no queue."""
-STORE_MIB = 2 * schemas.partition_count("scores.v1") * WRITE_BUFFER_BYTES / MIB
-"""What RocksDB buffers for the stores of all partitions: one buffer of each fills while one is written."""
+STORE_MIB = schemas.partition_count("scores.v1") * (2 * WRITE_BUFFER_BYTES + CACHE_BYTES) / MIB
+"""What RocksDB holds for the stores of all partitions: a cache, a buffer that fills, one that is written."""
 WITH_STORES = ("ingest", "labels")
 
 

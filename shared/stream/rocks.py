@@ -1,0 +1,26 @@
+"""RocksDB as stages open it that keep a store: with little memory, however much it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict
+
+WRITE_BUFFER_BYTES = 4 << 20
+CACHE_BYTES = 16 << 20
+
+
+def opened(folder: Path) -> Rdict:
+    """Return the store of bytes in a folder, made where there is none.
+
+    Indexes of its files lie in the cache: beside it, they would take memory for all that is kept.
+    """
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(CACHE_BYTES))
+    blocks.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_block_based_table_factory(blocks)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Rdict(str(folder), options, access_type=AccessType.read_write())
