@@ -58,21 +58,25 @@ class Memory:
                 self.samples.setdefault(each.service, []).append(Sample(each.pid, sent, held))
 
 
-def slope(samples: list[Sample], first: float) -> float:
+def slope(samples: list[Sample], first: float, warm: float = 0.0) -> float:
     """Return MiB by which a service grows with each payment, from the sample after ``first`` payments on.
 
-    Each of its processes has a level of its own: least squares of one slope over all of them.
+    Each of its processes has a level of its own: least squares of one slope over all of them. While a process
+    takes its first ``warm`` payments it fills its caches and buffers, which have limits: they do not count.
 
     Examples
     --------
     >>> slope([Sample(1, 0, 9.0), Sample(1, 2, 11.0), Sample(2, 4, 5.0), Sample(2, 6, 7.0)], 0)
     1.0
+    >>> slope([Sample(1, 0, 1.0), Sample(1, 2, 9.0), Sample(1, 4, 9.0), Sample(1, 6, 9.0)], 0, warm=2)
+    0.0
     """
-    chosen = [each for each in samples if each.payments >= first]
     sides: list[tuple[float, float]] = []
-    for pid in {each.pid for each in chosen}:
-        own = np.array([(each.payments, each.mib) for each in chosen if each.pid == pid])
-        sides += [(x, y) for x, y in own - own.mean(axis=0)]
+    for pid in {each.pid for each in samples}:
+        held = np.array([(each.payments, each.mib) for each in samples if each.pid == pid])
+        own = held[held[:, 0] >= max(first, held[0, 0] + warm)]
+        if len(own):
+            sides += [(x, y) for x, y in own - own.mean(axis=0)]
     x, y = np.array(sides).T
     return float((x * y).sum() / (x * x).sum())
 

@@ -35,6 +35,7 @@ CUSTOMERS, DAYS = 5000, 100_000
 PAYMENTS_A_DAY = 10_000  # of so many customers
 WARM_UP_DAYS, CAPACITY_DAYS = 3, 6
 HISTORY_DAYS = 75  # windows look back so far: until then they fill
+WARM_PAYMENTS = 300_000  # of each process: until then its buffers and caches fill
 DELAYS = Delays(0.5, 3.0)
 FULL_SPEED = 1e9
 LEAST_SENT = 0.9  # of rate times length: days differ
@@ -86,7 +87,7 @@ def main() -> int:
         before = load.sent
         memory = soaked(stack, load, rate, minutes, arguments)
         scored = served.count(stack.settings, "scores.v1")
-    slopes = {name: slope(samples, first) * PART for name, samples in memory.samples.items()}
+    slopes = {name: slope(samples, first, WARM_PAYMENTS) * PART for name, samples in memory.samples.items()}
     result = {
         "minutes": minutes,
         "payments_per_second": round(rate),
