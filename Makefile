@@ -26,7 +26,7 @@ accuracy-prequential: setup ## DATA=file [EARLY=--early]: six weeks as the servi
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
-drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; about three hours
+drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; two hours
 	@$(RUN) python -m tests.drift.run
 
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes
@@ -44,7 +44,7 @@ bench-latency: setup ## latency at 5,000 payments/s beside four bare hops
 bench-stages: setup ## each stage alone on a filled topic, beside one bare hop
 	@$(RUN) python -m tests.bench.stages --rounds 2
 
-faults: setup ## faults of every kind under load, judged against one thread; SHARE=0.1 for a tenth of it
+faults: setup ## faults of every kind under load, judged against one thread; an hour; SHARE=0.1 for a tenth of it
 	@$(RUN) python -m tests.faults --share $(or $(SHARE),1)
 
 soak: setup ## half of capacity for 20 minutes with 5 kills; SHARE=0.25 for less
