@@ -136,7 +136,7 @@ class Monitor:
         Event time stands still where no record can be read, and such a day would not end.
         """
         days = list(self._intake.until(self._intake_watermark.passed // DAY))
-        if open_day not in days and self._quality.is_overfull(self._intake.whole(open_day).count):
+        if self._quality.is_overfull(self._intake.whole(open_day).count):
             days.append(open_day)
         result = []
         for day in days:

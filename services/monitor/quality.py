@@ -11,7 +11,8 @@ from services.monitor.limits import Limits
 from services.monitor.rates import Rate
 from services.monitor.summaries import Totals
 
-GOOD = ("payment", "label", "repeat", "unknown_field")
+READABLE = ("payment", "label", "repeat")
+GOOD = (*READABLE, "unknown_field")
 """Results of ingest that are no dead letters; all others are reasons."""
 BASE_DAYS = 7
 OVERFULL = 2.0
@@ -43,8 +44,11 @@ class QualityWatch:
         """Return what is to be said of a day's raw records."""
         if day.count == 0:
             return []
-        if not self.is_overfull(day.count):
-            self._days, self._fullest = self._days + 1, max(self._fullest, day.count)
+        if self.is_overfull(day.count):  # a stream that grew tells so by what could be read
+            count = sum(day.sums.get(name, 0.0) for name in READABLE)
+        else:
+            self._days, count = self._days + 1, day.count
+        self._fullest = max(self._fullest, int(count))
         bad = {name: number for name, number in day.sums.items() if name not in GOOD}
         hits = {"dead-letters": sum(bad.values()), "repeats": day.sums.get("repeat", 0.0)}
         found = [

@@ -73,6 +73,17 @@ def test_more_dead_letters_than_usual_are_a_cause_and_are_told_by_reason() -> No
     assert {each.name: each.value for each in found}["dead-letters.unknown_currency"] == 0.494
 
 
+def test_a_stream_that_grew_is_known_by_what_can_be_read_of_it() -> None:
+    watch = QualityWatch(Limits())
+    for _ in range(10):
+        watch.findings(day({"payment": 1000}))
+    assert watch.is_overfull(2000)
+    watch.findings(day({"payment": 500, "unparsable": 1500}))
+    assert watch.is_overfull(2000), "of bad records"
+    watch.findings(day({"payment": 2000}))
+    assert not watch.is_overfull(2500)
+
+
 def test_a_feature_that_goes_missing_is_a_cause() -> None:
     rows = np.random.default_rng(0).gamma(2, 30, (400, 4))
     trained, holed = Totals(), Totals()
