@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -21,9 +22,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     log: logging.Logger
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell in a line that somebody, as a prober may, went away before the answer."""
-        self.log.info("no answer was given", extra={"error": repr(sys.exception())})
+        error = sys.exception()
+        if isinstance(error, ConnectionError):
+            self.log.info("no answer was given", extra={"error": repr(error)})
+        else:
+            super().handle_error(request, client_address)
 
 
 class Telemetry:
