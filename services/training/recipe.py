@@ -30,12 +30,12 @@ USUAL = Recipe(days=42)
 ALTERNATIVES = (
     Recipe("blend"),
     Recipe(days=28),
-    Recipe(sample=0.15),
-    Recipe("forest", sample=0.1),
+    Recipe(days=42, sample=0.15),
+    Recipe("forest", days=42, sample=0.1),
     Recipe(days=14),
     Recipe("blend", days=42),
-    Recipe("logistic", sample=0.2),
-    Recipe("river", sample=1.0),
+    Recipe("logistic", days=42, sample=0.2),
+    Recipe("river", days=42, sample=1.0),
 )
 """In the order in which they are tried: the likeliest first."""
 FOLDS = 2  # the newest week whose labels are known, and the one before it

@@ -14,7 +14,7 @@ from shared.signals import Signal
 SERVICE, REFUSED = "training", "refit-refused"
 ALARMS_OF = "monitor"  # scoring's alarms tell of packages: no fit mends these
 FIRST_AFTER = (Recipe().days + Recipe().delay_days + Recipe().test_days) * DAY
-"""From the first known label: enough for the trial to fit on, to wait for labels, and to test on."""
+"""From the first known label: enough to fit a trial on, to wait for labels, and to test."""
 AGAIN_AFTER = DAY
 """After a refit that no model came of."""
 
