@@ -11,8 +11,8 @@ import msgspec
 from shared.models import Refusal
 
 FAILED, BESIDE, REFUSED = "model-failed", "model-beside", "model-refused"
-LASTING = (Refusal.UNSIGNED, Refusal.ALTERED, Refusal.MALFORMED, Refusal.SCHEMA_MISMATCH)
-"""Refusals that stay: for the package or its features, not for a service's keys, store or libraries."""
+LASTING = (Refusal.UNSIGNED, Refusal.ALTERED)
+"""Refusals that are the package's own fault, not that of one service's keys, store, libraries or features."""
 
 
 class Beside(msgspec.Struct, frozen=True):
@@ -71,6 +71,11 @@ class Healths:
     """Health by version, from the signals of the monitoring topic."""
 
     by_version: Mapping[str, Health] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The versions whose packages scoring does not load."""
+        return frozenset(version for version, health in self.by_version.items() if health.is_refused)
 
     def of(self, version: str) -> Health:
         """Return the health of a version."""

@@ -33,7 +33,8 @@ class Evidence:
     """Of the newer version with the older one: in a probation the champion is the newer."""
     health: Health = field(default_factory=Health)
     """Of the version beside the champion."""
-    champion: Health = field(default_factory=Health)
+    refused: frozenset[str] = frozenset()
+    """Versions whose packages scoring does not load."""
 
 
 def publication_numbers(verdicts: Sequence[Verdict], is_urgent: bool) -> str:
@@ -84,18 +85,23 @@ def moves(stands: Standing, evidence: Evidence, policy: RolloutPolicy, now: int)
         Move(each.version, "retired", f"superseded by {waiting[0].version}", _published(each))
         for each in waiting[1:]
     ]
-    if stands.champion is not None and evidence.champion.is_refused:
-        return [*turned_down, *superseded, *_instead(stands.champion, stands, waiting)]
+    if stands.champion is not None and stands.champion.version in evidence.refused:
+        return [*turned_down, *superseded, *_instead(stands, waiting, evidence.refused)]
     under_way = _under_way(stands, evidence, policy, now)
     newest = _newest(stands, waiting[0], bool(under_way)) if waiting else []
     return [*turned_down, *superseded, *under_way, *newest]
 
 
-def _instead(refused: VersionStanding, stands: Standing, waiting: Sequence[VersionStanding]) -> list[Move]:
-    """Return the move by which another acts than a champion that scoring does not load."""
-    if stands.predecessor is not None:
-        return [Move(refused.version, "rolled_back", REFUSED)]
-    return [Move(each.version, "champion", f"of {refused.version} {REFUSED}") for each in waiting[:1]]
+def _instead(stands: Standing, waiting: Sequence[VersionStanding], refused: frozenset[str]) -> list[Move]:
+    """Return the move by which another acts than a champion that scoring does not load, if one can."""
+    acting, before = stands.champion, stands.predecessor
+    if acting is not None and before is not None and before.version not in refused:
+        return [Move(acting.version, "rolled_back", REFUSED)]
+    others = [*([stands.challenger] if stands.challenger else []), *waiting]
+    able = [each for each in others if each.version not in refused]
+    return [
+        Move(each.version, "champion", f"of the champion {REFUSED}", _published(each)) for each in able[:1]
+    ]
 
 
 def _newest(stands: Standing, waiting: VersionStanding, is_moving: bool) -> list[Move]:
@@ -122,6 +128,8 @@ def _under_way(stands: Standing, evidence: Evidence, policy: RolloutPolicy, now:
     if comparison is None or (comparison.newer, comparison.older) != found:
         comparison = Comparison(*found, 0, 0)
     if stands.predecessor is beside:
+        if beside.version in evidence.refused:
+            return [Move(beside.version, "retired", REFUSED)]
         return _probation(stands, beside, comparison, policy, now)
     if beside.status == "canary":
         return _canary(beside, Evidence(comparison, evidence.health), policy, now)

@@ -9,7 +9,7 @@ import polars as pl
 
 from services.training.dataset import Dataset
 from services.training.floods import COLUMNS, FLOOD_DAYS, Flood, floods
-from services.training.health import Health, Healths
+from services.training.health import Healths
 from services.training.paired import Comparison, compared
 from services.training.rollout import Evidence, moves, pair
 from services.training.split import DAY
@@ -32,7 +32,7 @@ def believed(dataset: Dataset, guards: GuardsPolicy, now: int) -> RowsOf:
 
     def rows_of(start: int, end: int) -> pl.DataFrame:
         first = min(start, now - FLOOD_DAYS * DAY)
-        rows = dataset.rows(first, max(end, now), now, (*COMPARED, *COLUMNS))
+        rows = dataset.rows(first, now, now, (*COMPARED, *COLUMNS))
         if not rows.height:
             return rows
         is_within = pl.col("event_time").is_between(start, end, closed="left")
@@ -75,10 +75,9 @@ class Steering:
 
     def evidence(self, stands: Standing) -> Evidence:
         """Return what is known of the pair that stands."""
-        found, beside, acting = pair(stands), stands.challenger, stands.champion
-        champion = self.healths.of(acting.version) if acting else Health()
+        found, beside, refused = pair(stands), stands.challenger, self.healths.refused
         if found is None or beside is None or stands.is_frozen:
-            return Evidence(champion=champion)
+            return Evidence(refused=refused)
         # Frauds are told of before genuine payments are known, and the log may hold these by the lag later:
         # the newest days would be nearly all frauds.
         until = self.now - self.features.horizon - 2 * self.features.label_lag
@@ -88,7 +87,7 @@ class Steering:
         if (*found, start) not in self._compared:
             rows = self.rows_of(start, max(until, start))
             self._compared[*found, start] = compared(rows, *found, self.policy.comparison)
-        return Evidence(self._compared[*found, start], self.healths.of(beside.version), champion)
+        return Evidence(self._compared[*found, start], self.healths.of(beside.version), refused)
 
     def _next(self, stands: Standing) -> ModelRecord | None:
         if self.now < stands.event_time:

@@ -113,6 +113,10 @@ class World:
         self.log.append(lambda stands: record)
         self._move(Move(record.version, "champion", "forced by hand"))
 
+    def take_back(self, version: str) -> None:
+        """Roll a champion back by hand."""
+        self._move(Move(version, "rolled_back", "refused by the services"))
+
     def play_until_taken_back(self, version: str) -> int:
         """Play days until training has taken a champion back; return the number of payments."""
         payments = 0

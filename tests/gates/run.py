@@ -41,6 +41,8 @@ DAMAGED = (
     ("tampered", "boosted", live.tampered, Refusal.ALTERED),
 )
 """Name, the candidate of which it is made, what is done to it, and what the services must say."""
+BY_HAND = (Refusal.SCHEMA_MISMATCH,)
+"""Refusals after which a person takes the model back: another scoring service may load it."""
 Row = dict[str, Any]
 CLOCKED = "cost"  # a gate that measures: its outcome must be the same, not its figures
 
@@ -173,7 +175,9 @@ def refusals(world: World, folder: Path) -> tuple[list[Row], list[str]]:
         before, record = world.refusals(reason), damage(folder / PASSES[0] / of, world)
         world.force(record)
         world.await_refusal(reason, before)
-        payments = world.play_until_taken_back(record.version)
+        payments = world.play(1) if reason in BY_HAND else world.play_until_taken_back(record.version)
+        if reason in BY_HAND:
+            world.take_back(record.version)
         rows.append({"name": name, "refused_as": reason.value, "payments_meanwhile": payments})
         forced.append(record.version)
     scores = world.scores()

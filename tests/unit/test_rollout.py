@@ -150,12 +150,20 @@ def test_a_promoted_version_that_is_worse_is_taken_back_and_one_that_holds_ends_
     ]
 
 
-def test_a_champion_that_scoring_refuses_is_taken_back_or_where_none_came_before_replaced() -> None:
-    refused = Evidence(champion=replace(WELL, is_refused=True))
+def test_a_champion_that_scoring_refuses_is_taken_back_or_where_none_can_come_again_replaced() -> None:
+    refused = Evidence(refused=frozenset(("new",)))
     assert move(stands(*PROMOTED), refused) == [("new", "rolled_back")]
-    assert move(stands(*SHADOW, moved("new", "champion")), refused) == [("new", "rolled_back")]
-    assert move(stands(*FIRST, published("b")), refused) == [("b", "champion")]
-    assert move(stands(*FIRST), refused) == []
+    both = Evidence(refused=frozenset(("old", "new")))
+    assert move(stands(*PROMOTED), both) == [], "the one before it would not be loaded either"
+    assert move(stands(*PROMOTED, published("b")), both) == [("b", "champion")]
+    first = Evidence(refused=frozenset(("old",)))
+    assert move(stands(*FIRST), first) == []
+    assert move(stands(*FIRST, published("b")), first) == [("b", "champion")]
+    assert move(stands(*SHADOW, published("b")), first) == [("new", "champion")]
+
+
+def test_a_predecessor_that_scoring_refuses_ends_the_probation() -> None:
+    assert move(stands(*PROMOTED), Evidence(refused=frozenset(("old",)))) == [("old", "retired")]
 
 
 def test_a_version_waits_for_the_pair_under_way_unless_an_alarm_asked_for_it() -> None:
@@ -313,7 +321,7 @@ def test_health_sums_what_scoring_tells() -> None:
         Signal("model-beside", "a", detail),
         Signal("model-failed", "b", "it broke"),
         Signal("drift", None, ""),
-        Signal("model-refused", "c", "library_mismatch: of another scikit-learn"),
+        Signal("model-refused", "c", "schema_mismatch: of other features than that service has"),
         Signal("model-refused", "d", "altered: the signature does not hold"),
     ]
     found = Healths().heard(told[:1]).heard(told[1:])
@@ -321,7 +329,7 @@ def test_health_sums_what_scoring_tells() -> None:
     assert (found.of("a").us_a_payment, found.of("a").flagged_ratio) == (5000.0, 7 / 3)
     assert found.of("b").failures == 1
     assert found.of("c") == Health(), "another scoring service may load it"
-    assert found.of("d").is_refused
+    assert found.refused == {"d"}
 
 
 @pytest.mark.parametrize(
