@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from shared.settings import Settings
 
 PROGRESS, OUTPUT = "progress.jsonl", "output.log"
 TAIL_CHARACTERS = 2000
+LOWEST_PRIORITY = 19
 
 
 class RefitFailed(Exception):
@@ -60,6 +62,7 @@ class Fitting:
             process = subprocess.Popen(
                 [sys.executable, *words], stdin=subprocess.PIPE, stdout=progress, stderr=output
             )
+        _let_yield(process.pid)
         if process.stdin is not None:
             process.stdin.write(settings.model_dump_json().encode() + b"\n")
             process.stdin.flush()
@@ -110,3 +113,14 @@ class Fitting:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+def _let_yield(pid: int) -> None:
+    """Let a process, its threads to come included, run only where no other wants the core.
+
+    A niced one keeps it until the end of its slice, and payments pass many processes.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)

@@ -33,7 +33,6 @@ from shared.models import Manifest, ModelRecord
 from shared.policy import GuardsPolicy
 from shared.settings import Settings
 
-LOWEST_PRIORITY = 19
 OUTCOME, MANIFEST, MODEL = "outcome.json", "manifest.json", "model.bin"
 QUALITY, VERDICTS, PARTS = "quality.json", "verdicts.json", "parts"
 ACCEPTED, CHAMPION = "accepted.json", "champion.bin"
@@ -53,7 +52,6 @@ def main() -> int:
     """Refit once; return the exit code."""
     arguments = _arguments()
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
-    _yield()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     began = time.monotonic()
     try:
@@ -158,14 +156,6 @@ def tell_trial(trial: Trial) -> None:
     """Say what a recipe reached."""
     about = {"family": trial.recipe.family, "days": trial.recipe.days, "sample": trial.recipe.sample}
     tell("searched", **about, average_precision=trial.average_precision, seconds=round(trial.seconds, 1))
-
-
-def _yield() -> None:
-    """Run only where no other process wants the core: a niced one keeps it until the end of its slice."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(LOWEST_PRIORITY)
 
 
 def _end_with_parent() -> None:
