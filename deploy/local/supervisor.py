@@ -18,7 +18,7 @@ log = logging.getLogger("supervisor")
 
 # A record that ends a service is set aside at its fifth start: also after earlier failures that takes
 # less than half a minute. A start costs a second of one core.
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 3.0
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 2.0
 HEALTHY_SECONDS = 10.0  # ready for so long: earlier failures are forgotten
 READY_SECONDS = 180.0  # eight services on two cores, and numba compiles on the first start
 STOP_SECONDS = 12.0  # a service leaves within 10
@@ -45,7 +45,7 @@ class Backoff:
     --------
     >>> backoff = Backoff()
     >>> [round(backoff.failed(now=0), 1) for _ in range(8)]
-    [0.2, 0.4, 0.8, 1.6, 3.0, 3.0, 3.0, 3.0]
+    [0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0]
     >>> backoff.was_ready(now=10); backoff.was_ready(now=20); backoff.failed(now=21)
     0.2
     """
