@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -79,5 +80,5 @@ def _compile(folder: Path) -> None:
     jars = folder / "jars"
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
     fetch = ["mvn", "-q", "-B", "-f", STREAMS / "pom.xml", "dependency:copy-dependencies", *options]
-    subprocess.run(fetch, check=True)
+    subprocess.run(fetch, check=True, stdout=sys.stderr)
     subprocess.run(["javac", "-d", folder / "classes", "-cp", f"{jars}/*", MAIN], check=True)
