@@ -112,10 +112,16 @@ class Worker:
             self.backoff.was_ready(now)
         return was_ready != self.is_ready
 
+    @property
+    def living(self) -> processes.Child | None:
+        """Its process; None between two starts."""
+        child = self.child
+        return child if child is not None and child.poll() is None else None
+
     def status(self) -> Status:
         """Return what is known."""
-        child = self.child
-        pid = child.pid if child is not None and child.poll() is None else None
+        living = self.living
+        pid = living.pid if living is not None else None
         return Status(self.name, pid, self.port, self.is_ready and pid is not None, self.restarts)
 
     def _bury(self, child: processes.Child, now: float) -> None:
@@ -209,8 +215,7 @@ class Supervisor:
 
     def child(self, service: str) -> processes.Child | None:
         """Return the process of a service; None between two starts."""
-        child = self._worker(service).child
-        return child if child is not None and child.poll() is None else None
+        return self._worker(service).living
 
     def pid(self, service: str) -> int | None:
         """Return the process id of a service; None between two starts."""
