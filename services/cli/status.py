@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from services.cli.output import add_output, emit
@@ -41,10 +41,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     client = admin(there)
     services = _services(found.services) if found else [{"service": name} for name in SERVICES]
     signals = heard(there)
-    raised, said = {"monitor": "; ".join(alarms(signals))}, newest(signals)
-    values = {"monitor": measured(signals)}
+    told = {
+        "alarms": {"monitor": "; ".join(alarms(signals))},
+        "measured": {"monitor": measured(signals)},
+        "newest": newest(signals),
+    }
     rows = [{**each, "lag": lag(client, each["service"])} for each in services]
-    emit(arguments, [{**row, **_told(row["service"], raised, values, said)} for row in rows])
+    emit(
+        arguments,
+        [{**row, **{head: of.get(row["service"], "") for head, of in told.items()}} for row in rows],
+    )
     return FAILED if found and any(each["health"] != "ready" for each in services) else 0
 
 
@@ -130,11 +136,6 @@ def _services(known: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
         }
         for each in known
     ]
-
-
-def _told(service: str, *told: Mapping[str, str]) -> dict[str, str]:
-    heads = "alarms", "measured", "newest"
-    return {head: each.get(service, "") for head, each in zip(heads, told, strict=True)}
 
 
 def _service(name: str) -> str:
