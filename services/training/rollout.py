@@ -97,8 +97,8 @@ def _instead(stands: Standing, waiting: Sequence[VersionStanding], refused: froz
     acting, before = stands.champion, stands.predecessor
     if acting is not None and before is not None and before.version not in refused:
         return [Move(acting.version, "rolled_back", REFUSED)]
-    others = [*([stands.challenger] if stands.challenger else []), *waiting]
-    able = [each for each in others if each.version not in refused]
+    others = (stands.challenger, *waiting)
+    able = [each for each in others if each is not None and each.version not in refused]
     return [
         Move(each.version, "champion", f"of the champion {REFUSED}", _published(each)) for each in able[:1]
     ]

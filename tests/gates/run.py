@@ -175,9 +175,11 @@ def refusals(world: World, folder: Path) -> tuple[list[Row], list[str]]:
         before, record = world.refusals(reason), damage(folder / PASSES[0] / of, world)
         world.force(record)
         world.await_refusal(reason, before)
-        payments = world.play(1) if reason in BY_HAND else world.play_until_taken_back(record.version)
         if reason in BY_HAND:
+            payments = world.play(1)
             world.take_back(record.version)
+        else:
+            payments = world.play_until_taken_back(record.version)
         rows.append({"name": name, "refused_as": reason.value, "payments_meanwhile": payments})
         forced.append(record.version)
     scores = world.scores()
