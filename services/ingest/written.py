@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.ingest.payments import EARLIEST, LATEST, PaymentChecks
+from shared.wire.growth import put, put_front
 from shared.wire.joined import Bytes, Ints, join
 
 EXTRA_BYTES = 128  # more than the lengths, branches and numbers of a payment take
@@ -145,20 +146,20 @@ def write(content: Bytes, places: Ints, tables: Tables) -> Any:
         place = places[row]
         parts[row, 0] = at
         at = _put_text(written, at, content, place[0])
-        parts[row, 1] = at = put_long(written, at, place[1, 0])
+        parts[row, 1] = at = _put_long(written, at, place[1, 0])
         currency, amount = _currency(content, place[5], tables), place[4, 0]
         numerator, denominator = tables.numerators[currency], tables.denominators[currency]
         at = _put_text(written, at, content, place[2])
         at = _put_text(written, at, content, place[3])
-        at = put_long(written, at, amount)
+        at = _put_long(written, at, amount)
         at = _put_text(written, at, content, place[5])
-        at = put_long(written, at, (2 * amount * numerator + denominator) // (2 * denominator))
-        at = put_long(written, at, _channel(content, place[6], tables))
+        at = _put_long(written, at, (2 * amount * numerator + denominator) // (2 * denominator))
+        at = _put_long(written, at, _channel(content, place[6], tables))
         for field in (7, 8, 9, 10):
             if place[field, 0] < 0:
-                at = put_long(written, at, 0)
+                at = _put_long(written, at, 0)
             else:
-                at = _put_text(written, put_long(written, at, 1), content, place[field])
+                at = _put_text(written, _put_long(written, at, 1), content, place[field])
         parts[row, 2] = at
     return written[:at], parts
 
@@ -173,14 +174,10 @@ def framed(content: Bytes, parts: Ints, front: Bytes, places: tuple[Ints, Ints],
     found, ends = np.empty(size, np.uint8), np.empty(len(parts), np.int64)
     at = 0
     for row in range(len(parts)):
-        at = _put(found, at, front, 0, len(front))
-        for byte in range(4):
-            found[at + byte] = (partitions[row] >> (8 * (3 - byte))) & 0xFF
-        for byte in range(8):
-            found[at + 4 + byte] = (offsets[row] >> (8 * (7 - byte))) & 0xFF
-        at = _put(found, at + 12, content, parts[row, 0], parts[row, 1])
-        at = put_long(found, at, accepted_at[row])
-        ends[row] = at = _put(found, at, content, parts[row, 1], parts[row, 2])
+        at = put_front(found, at, front, partitions[row], offsets[row])
+        at = put(found, at, content, parts[row, 0], parts[row, 1])
+        at = _put_long(found, at, accepted_at[row])
+        ends[row] = at = put(found, at, content, parts[row, 1], parts[row, 2])
     return found[:at], ends
 
 
@@ -197,7 +194,7 @@ def digests(content: Bytes, parts: Ints) -> Ints:
 
 
 @numba.njit(cache=True)
-def put_long(target: Bytes, at: int, number: int) -> int:
+def _put_long(target: Bytes, at: int, number: int) -> int:
     """Write an Avro long >= 0; return what follows it."""
     rest = number << 1
     while rest > 0x7F:
@@ -209,12 +206,5 @@ def put_long(target: Bytes, at: int, number: int) -> int:
 
 
 @numba.njit(cache=True)
-def _put(target: Bytes, at: int, content: Bytes, first: int, last: int) -> int:
-    for byte in range(first, last):  # a loop compiles in a tenth of the time that slices take
-        target[at + byte - first] = content[byte]
-    return at + last - first
-
-
-@numba.njit(cache=True)
 def _put_text(target: Bytes, at: int, content: Bytes, place: Ints) -> int:
-    return _put(target, put_long(target, at, place[1] - place[0]), content, place[0], place[1])
+    return put(target, _put_long(target, at, place[1] - place[0]), content, place[0], place[1])

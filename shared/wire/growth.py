@@ -108,6 +108,25 @@ def long_bytes(number: int) -> bytes:
 
 
 @numba.njit(cache=True)
+def put(target: Bytes, at: int, content: Bytes, first: int, last: int) -> int:
+    """Write ``content[first:last]`` at a place; return the place behind it."""
+    for byte in range(first, last):  # a loop compiles in a tenth of the time that slices take
+        target[at + byte - first] = content[byte]
+    return at + last - first
+
+
+@numba.njit(cache=True, inline="always")
+def put_front(target: Bytes, at: int, front: Bytes, partition: int, offset: int) -> int:
+    """Write a frame's header and a ``source`` at a place; return the place behind them."""
+    at = put(target, at, front, 0, len(front))
+    for byte in range(4):
+        target[at + byte] = (partition >> (8 * (3 - byte))) & 0xFF
+    for byte in range(8):
+        target[at + 4 + byte] = (offset >> (8 * (7 - byte))) & 0xFF
+    return at + SOURCE_BYTES
+
+
+@numba.njit(cache=True)
 def _sources(content: Bytes, ends: Ints) -> Any:
     partitions, offsets = np.empty(len(ends), np.int32), np.empty(len(ends), np.int64)
     start = 0
@@ -132,13 +151,6 @@ def _big_endian(content: Bytes, at: int, size: int) -> Any:
 
 
 @numba.njit(cache=True)
-def _copied(target: Bytes, at: int, content: Bytes, first: int, last: int) -> int:
-    for byte in range(first, last):  # a loop compiles in a tenth of the time that slices take
-        target[at + byte - first] = content[byte]
-    return at + last - first
-
-
-@numba.njit(cache=True)
 def _grown(records: Any, front: Bytes, source: tuple[Ints, Ints], appended: Any) -> Any:
     content, ends = records
     partitions, offsets = source
@@ -147,12 +159,8 @@ def _grown(records: Any, front: Bytes, source: tuple[Ints, Ints], appended: Any)
     grown_ends = np.empty(len(ends), np.int64)
     at, start, more_start = 0, 0, 0
     for row in range(len(ends)):
-        at = _copied(grown, at, front, 0, len(front))
-        for byte in range(4):
-            grown[at + byte] = (partitions[row] >> (8 * (3 - byte))) & 0xFF
-        for byte in range(8):
-            grown[at + 4 + byte] = (offsets[row] >> (8 * (7 - byte))) & 0xFF
-        at = _copied(grown, at + 12, content, start + 17, ends[row])
-        at = _copied(grown, at, more, more_start, more_ends[row])
+        at = put_front(grown, at, front, partitions[row], offsets[row])
+        at = put(grown, at, content, start + len(front) + SOURCE_BYTES, ends[row])
+        at = put(grown, at, more, more_start, more_ends[row])
         start, more_start, grown_ends[row] = ends[row], more_ends[row], at
     return grown, grown_ends
