@@ -127,7 +127,7 @@ def read_topic(settings: Settings, name: str, start: dict[int, int] | None = Non
     name
         The topic's name without prefix.
     start
-        First offset by partition; the start of the log where absent.
+        First offset by partition, counted from its end where negative; the start of the log where absent.
 
     Raises
     ------
@@ -164,7 +164,8 @@ def _assign(reader: Consumer, settings: Settings, topic: str, start: dict[int, i
     ends, places = {}, []
     for partition in found.partitions:
         low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=REACH_SECONDS)
-        first = max(start.get(partition, low), low)
+        wanted = start.get(partition, low)
+        first = max(wanted if wanted >= 0 else high + wanted, low)
         if first < high:
             ends[partition] = high
             places.append(TopicPartition(topic, partition, first))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import schemas
@@ -14,8 +15,11 @@ from deploy.local.kafka import Kafka
 from deploy.local.processes import Identity, environment, identity
 from deploy.local.redis import Redis
 from deploy.local.stack import Stack
+from services.cli import status
 from shared.settings import Settings
-from shared.stream.clients import admin
+from shared.signals import TOPIC as SIGNALS
+from shared.signals import Signal
+from shared.stream.clients import admin, producer
 from tests.waiting import wait_for
 
 
@@ -63,8 +67,7 @@ def test_up_status_and_down_leave_nothing_behind(tmp_path: Path) -> None:
         started = [state["process"], *state["others"]]
         left = [Identity(**each) for each in started] + [identity(state["services"][0]["pid"])]
         assert all(each.is_alive for each in left)
-        status = _millrace(tmp_path, "status", "-o", "json")
-        (row,) = json.loads(status.stdout)
+        (row,) = json.loads(_millrace(tmp_path, "status", "-o", "json").stdout)
         assert (row["service"], row["health"], row["restarts"]) == ("labels", "ready", 0)
         assert "topics" in _millrace(tmp_path, "doctor").stdout
     finally:
@@ -73,6 +76,19 @@ def test_up_status_and_down_leave_nothing_behind(tmp_path: Path) -> None:
     assert not any(each.is_alive for each in left)
     assert not (tmp_path / "var/stack.json").exists()
     assert "nothing runs" in _millrace(tmp_path, "down").stderr
+
+
+@pytest.mark.parametrize(("newest", "days"), [(2, [3, 4]), (9, [0, 1, 2, 3, 4])])
+def test_status_reads_the_newest_signals_alone(
+    newest: int, days: list[int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = producer(settings)
+    for day in range(5):
+        value = Signal("estimate.ap", day, "info", "monitor", value=0.5).to_bytes()
+        sender.produce(settings.topic(SIGNALS), value, b"estimate.ap", partition=0)
+    assert sender.flush(20) == 0
+    monkeypatch.setattr(status, "NEWEST_SIGNALS", newest)
+    assert [each.event_time for each in status.heard(settings)] == days
 
 
 def test_a_stack_starts_a_killed_service_again(tmp_path: Path) -> None:
