@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.replay.changes import Change
 from services.replay.delayed import Delays
 from services.replay.simulator import Simulation
@@ -14,7 +16,7 @@ CHANGE_DAY = HISTORY_DAYS + 30
 CUSTOMERS = 500
 SEEDS = (1, 2, 3)
 DELAYS = Delays(1, 5)
-CHANGES: dict[str, dict[str, Change]] = {
+CHANGES: dict[str, dict[str, Any]] = {
     "control": {},
     "abrupt": {"bursts": Change(CHANGE_DAY, 1.0, 0, 0.0)},
     "gradual": {"bursts": Change(CHANGE_DAY, 1.0, 5, 0.0)},

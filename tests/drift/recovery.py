@@ -90,7 +90,7 @@ def promotions(kind: str, seed: int, found: Observed) -> tuple[list[dict[str, An
         later = examples.where(examples.times >= newer.since)
         trial = Trial(later, *(found.models[each.version].predict(later.features) for each in (newer, older)))
         numbers = performance(trial, BOUNDS).numbers
-        gain = {name: round(float(numbers[name]), 4) for name in GAIN if name in numbers}
+        gain = {name: round(value, 4) for name in GAIN if (value := numbers.get(name)) is not None}
         rows.append({"version": newer.version, "since": newer.since, "frauds": later.frauds, **gain})
         if kind == "control" and gain.get("gain_high", 0.0) < 0:
             missed.append(f"{kind} {seed}: the promotion of {newer.version} lowered average precision")
