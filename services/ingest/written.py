@@ -17,6 +17,9 @@ from services.ingest.payments import EARLIEST, LATEST, PaymentChecks
 from shared.wire.growth import put, put_front
 from shared.wire.joined import Bytes, Ints, join
 
+# Numba's cache of this file does not see changes of that one: an edit there must be an edit here.
+GROWTH_DIGEST = "da3599199fc735fe"
+
 EXTRA_BYTES = 128  # more than the lengths, branches and numbers of a payment take
 FRAME_BYTES = 22  # a source and a long
 GREATEST_PRODUCT = 1 << 62

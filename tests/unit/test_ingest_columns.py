@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from services.ingest.payments import PaymentChecks
 from services.ingest.plain_json import PlainJson
 from services.ingest.reasons import InvalidMessage, Reason
 from shared import wire
+from shared.wire import growth
 
 RAW = "transactions.raw.v1"
 MAX_BYTES = 400
@@ -162,3 +165,7 @@ def test_an_oversize_payment_is_refused_though_it_is_plain() -> None:
 def test_the_digest_is_the_published_fnv_1a_of_64_bits() -> None:
     found = written.digests(np.frombuffer(b"foobar", np.uint8), np.array([[0, 3, 6]]))
     assert found.astype(np.uint64).tolist() == [0x85944171F73967E8]
+
+
+def test_the_compiled_loops_name_the_digest_of_what_they_inline() -> None:
+    assert sha256(Path(growth.__file__).read_bytes()).hexdigest().startswith(written.GROWTH_DIGEST)
