@@ -167,11 +167,11 @@ def _value(content: Bytes, at: int, end: int, kind: int, place: Ints) -> int:
 def _whole(content: Bytes, at: int, end: int, place: Ints) -> int:
     """Take a whole number >= 0 of at most 18 digits."""
     first, number = at, 0
-    while at < end and 0x30 <= content[at] <= 0x39 and at - first <= 18:
+    while at < end and 0x30 <= content[at] <= 0x39 and at - first <= MOST_DIGITS:
         number = number * 10 + (content[at] - 0x30)
         at += 1
     digits = at - first
-    if digits == 0 or digits > 18 or (digits > 1 and content[first] == 0x30):
+    if digits == 0 or digits > MOST_DIGITS or (digits > 1 and content[first] == 0x30):
         return -1
     if at < end and (content[at] == 0x2E or content[at] == 0x65 or content[at] == 0x45):  # . e E
         return -1

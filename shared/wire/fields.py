@@ -41,11 +41,6 @@ class Fields:
         """Return a field of longs, ints, times (microseconds) or enums (places of symbols), shape (n,)."""
         return np.ascontiguousarray(self.places[:, self.names.index(name), 0])
 
-    def doubles(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a field of doubles, shape (n,); NaN where an optional one is null."""
-        found: npt.NDArray[np.float64] = _gather(self.records.bytes, self.numbers(name), 8).view(np.float64)
-        return found[:, 0]
-
     def floats(self, name: str) -> npt.NDArray[np.float32]:
         """Return a field of float arrays, shape (n, k).
 

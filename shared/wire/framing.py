@@ -17,13 +17,6 @@ class WireError(Exception):
     """Bytes that are not a record of one of our schemas."""
 
 
-def use_ids(ids: dict[str, int]) -> None:
-    """Take the schema ids of a registry in place of those of registry.json."""
-    _ids.update(ids)
-    _names.clear()
-    _names.update({number: name for name, number in _ids.items()})
-
-
 def schema_id(name: str) -> int:
     """Return the id under which a schema's records are framed."""
     return _ids[name]

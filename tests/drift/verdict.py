@@ -16,7 +16,6 @@ LABEL_DAYS = 3.0
 INPUT_DAYS = 2.0
 CONTROL_ALARMS, CONTROL_DAYS = 1, 60
 FROM_LABELS = ("missed-frauds", "performance-drift")
-DETECTORS = ("psi", "ks", "mean", "score-mean", "alert-rate", "missed-early", "error", "missed")
 
 Signal = Mapping[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -183,6 +182,3 @@ def _published(made: Path, world: World, suffix: str) -> ModelRecord:
     manifest = manifest_of(made)
     named = msgspec.structs.replace(manifest, version="-".join(filter(None, (manifest.version, suffix))))
     return publication(named, (made / refit.MODEL).read_bytes(), world.settings)
-
-
-Damage = Callable[[Path, World], ModelRecord]
