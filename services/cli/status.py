@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 NEWEST_SIGNALS = 20_000  # about 150 days of the default features, read in half a second
 FAILED = 1
-MEASURED = ("performance.auc", "performance.ap", "estimate.auc", "estimate.ap")
+MEASURED = ("performance.auc", "performance.ap", "performance.cp100", "estimate.auc", "estimate.ap")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     signals = heard(there)
     told = {
         "alarms": {"monitor": "; ".join(alarms(signals))},
-        "measured": {"monitor": measured(signals)},
+        "measured": measured(signals),
         "newest": newest(signals),
     }
     rows = [{**each, "lag": lag(client, each["service"])} for each in services]
@@ -84,14 +84,18 @@ def alarms(signals: Iterable[Signal]) -> list[str]:
     return list(raised.values())
 
 
-def measured(signals: Iterable[Signal]) -> str:
-    """Return how well the models do: by the newest labels that have matured, and as estimated before."""
+def measured(signals: Iterable[Signal]) -> dict[str, str]:
+    """Return what each service tells of how well the models do.
+
+    That is by the newest labels that have matured, and as estimated before.
+    """
     found = {each.signal: each for each in signals if each.signal in MEASURED and each.is_mature is not False}
-    return ", ".join(
-        f"{name} {each.value:.3f} on {_day(each.event_time)}"
-        for name, each in sorted(found.items())
-        if each.value is not None
-    )
+    told: dict[str, list[str]] = {}
+    for name, each in sorted(found.items()):
+        if each.value is not None:
+            sentence = f"{name} {each.value:.3f} on {_day(each.event_time)}"
+            told.setdefault(each.service, []).append(sentence)
+    return {service: ", ".join(each) for service, each in told.items()}
 
 
 def newest(signals: Iterable[Signal]) -> dict[str, str]:

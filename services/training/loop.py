@@ -16,14 +16,16 @@ from services.training.health import Healths
 from services.training.online import Learner
 from services.training.order import Merge
 from services.training.publish import publication
+from services.training.recipe import READ_DAYS
 from services.training.refit import MANIFEST, MODEL, Outcome
 from services.training.register import is_fresh
 from services.training.reports import Reports
 from services.training.rollout import publication_numbers
 from services.training.rows import example_rows
 from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, due
+from services.training.served import card_precision_served
 from services.training.split import DAY
-from services.training.steering import Steering, believed, newest_floods
+from services.training.steering import RowsOf, Steering, believed, matured, newest_floods
 from shared.features import FeatureSet
 from shared.models import Manifest, ModelLog
 from shared.policy import GuardsPolicy, RolloutPolicy
@@ -102,6 +104,7 @@ class Service:
     def _hear(self) -> None:
         signals = [Signal.from_bytes(each.value() or b"") for each in self.feeds.signals.poll(0.0)]
         self.past, self.healths = self.past.heard(signals), self.healths.heard(signals)
+        self.reports.heard(signals)
 
     def _look(self) -> None:
         """See which models there are."""
@@ -148,7 +151,7 @@ class Service:
             self._flush_due = now + self.settings.training.flush_seconds
 
     def _turn(self, midnight: int) -> None:
-        """Tell of label floods and move models, by what counts at a midnight.
+        """Tell of label floods and of card precision, and move models, by what counts at a midnight.
 
         No later row is in the data set then. So a day whose turn was cut short is turned again after a
         start, and comes to the same.
@@ -157,10 +160,20 @@ class Service:
         for flood in newest_floods(self.dataset, guards, midnight, self.features.label_lag):
             self.reports.flood(flood, midnight)
         rows_of = believed(self.dataset, guards, midnight)
+        self._measure(rows_of, midnight)
         steering = Steering(rows_of, self.healths, self.features, rollout, midnight)
         for record in steering.steer(self.feeds.models):
             self.reports.moved(record)
         self._turned = midnight
+
+    def _measure(self, rows_of: RowsOf, midnight: int) -> None:
+        """Tell of card precision, unless the topic holds it: a data set that is made anew passes over it."""
+        if self.past.measured is not None and midnight <= self.past.measured:
+            return
+        until = matured(midnight, self.features)
+        found = card_precision_served(rows_of(midnight - READ_DAYS * DAY, until), until, midnight)
+        if found is not None:
+            self.reports.signal(found)
 
     @property
     def _midnight(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.training.gates.events import signals
 from services.training.gates.verdict import Verdict
 from services.training.quality import Quality
 from services.training.refit import Outcome
-from services.training.schedule import SERVICE, Due
+from services.training.schedule import CP100, SERVICE, Due
 from services.training.split import DAY
 from shared.models import Manifest, ModelRecord
 from shared.settings import Settings
@@ -39,6 +40,7 @@ class Reports:
         self._refits = telemetry.counter("refits_total", "Refits by what came of them.", ("result",))
         self._moves = telemetry.counter("model_moves_total", "Moves of versions by training.", ("status",))
         self._is_fitting = telemetry.gauge("refit_running", "1 while a model is fitted.")
+        self._value = telemetry.gauge("training_value", "Newest value of a signal.", ("signal",))
         self._reached = telemetry.gauge("examples_event_time_seconds", "Event time reached.")
 
     def read(self, records: int, passed_over: int) -> None:
@@ -117,6 +119,12 @@ class Reports:
                 until=(flood.day + 1) * DAY,
             )
         )
+
+    def heard(self, signals: Iterable[Signal]) -> None:
+        """Show the newest card precision that the topic tells of, told before a restart too."""
+        for each in signals:
+            if (each.service, each.signal) == (SERVICE, CP100) and each.value is not None:
+                self._value.labels(CP100).set(each.value)
 
     def signal(self, signal: Signal) -> None:
         """Write a signal and wait until it is durable.

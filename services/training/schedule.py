@@ -11,7 +11,7 @@ from services.training.split import DAY
 from shared.settings.model import TrainingSettings
 from shared.signals import Signal
 
-SERVICE, REFUSED = "training", "refit-refused"
+SERVICE, REFUSED, CP100 = "training", "refit-refused", "performance.cp100"
 ALARMS_OF = "monitor"  # scoring's alarms tell of packages: no fit mends these
 FIRST_AFTER = (Recipe().days + Recipe().delay_days + Recipe().test_days) * DAY
 """From the first known label: enough to fit a trial on, to wait for labels, and to test."""
@@ -34,7 +34,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the topics tell of earlier refits and alarms: event times, None where there was none."""
+    """What the topics tell of refits, alarms and measurements: event times, None where there was none."""
 
     first: int | None = None
     """When the first label counted."""
@@ -43,6 +43,8 @@ class Past:
     refused: int | None = None
     """As of when a refit brought no model."""
     alarm: int | None = None
+    measured: int | None = None
+    """When card precision was told last."""
 
     def heard(self, signals: Iterable[Signal]) -> Past:
         """Return the past with more signals of the monitoring topic."""
@@ -52,6 +54,8 @@ class Past:
                 found = replace(found, alarm=_later(found.alarm, each.event_time))
             elif each.service == SERVICE and each.signal == REFUSED:
                 found = replace(found, refused=_later(found.refused, each.event_time))
+            elif each.service == SERVICE and each.signal == CP100:
+                found = replace(found, measured=_later(found.measured, each.event_time))
         return found
 
     def made(self, as_of: int) -> Past:

@@ -50,6 +50,15 @@ def newest_floods(dataset: Dataset, guards: GuardsPolicy, now: int, label_lag: i
     return [each for each in floods(rows, guards)[1] if each.day == day]
 
 
+def matured(now: int, features: FeatureSet) -> int:
+    """Return the event time before which the data set of a time holds all labels.
+
+    Frauds are told of before genuine payments are known, and the log may hold these by the lag later: the
+    newest days would be nearly all frauds.
+    """
+    return now - features.horizon - 2 * features.label_lag
+
+
 @dataclass(slots=True)
 class Steering:
     """What training knows at an event time, as evidence on the versions that stand."""
@@ -78,9 +87,7 @@ class Steering:
         found, beside, refused = pair(stands), stands.challenger, self.healths.refused
         if found is None or beside is None or stands.is_frozen:
             return Evidence(refused=refused)
-        # Frauds are told of before genuine payments are known, and the log may hold these by the lag later:
-        # the newest days would be nearly all frauds.
-        until = self.now - self.features.horizon - 2 * self.features.label_lag
+        until = matured(self.now, self.features)
         start = until - self.policy.evidence_days * DAY
         if stands.is_on_probation and stands.champion is not None:
             start = max(start, stands.champion.since)

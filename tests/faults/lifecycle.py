@@ -1,8 +1,9 @@
 """Training killed with -9 in each state that a model version comes to: `python -m tests.faults.lifecycle`.
 
 Judged against one undisturbed thread that took the same records without Kafka: the same events with the same
-figures, each once; never two champions; the same data set; the same online learner. The last line of stdout
-is one JSON object; the exit code is 1 when a bound is missed, and stderr names it.
+figures, each once; never two champions; the same data set; the same online learner; the same card precision
+told once. The last line of stdout is one JSON object; the exit code is 1 when a bound is missed, and stderr
+names it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from services.training.dataset import DATA, Dataset
 from services.training.failure import TrainingError
 from services.training.loop import Service
 from services.training.online import Learner
+from services.training.schedule import CP100
 from shared.features import definitions
 from shared.models import ModelFeed, ModelLog, ModelRecord, events, standing
 from shared.settings import Settings
+from shared.signals import Signal
 from shared.stream import topics
-from shared.stream.clients import producer
+from shared.stream.clients import producer, read_topic
 from tests.bench.bounds import Bound, conclude, most
 from tests.faults.lifecycle_story import BEGIN, STORY, Undisturbed, days, signals
 from tests.waiting import wait_for
@@ -49,7 +52,7 @@ NEVER = 10_000.0
 """Days between refits: the models of the story are planted."""
 Reached = Mapping[int, tuple[int, int]]
 """Next offset and clock by partition."""
-WAYS = ("lost", "doubled", "most_champions", "rows_different", "learner_different")
+WAYS = ("lost", "doubled", "most_champions", "rows_different", "learner_different", "measurements_different")
 
 
 def main() -> int:
@@ -94,7 +97,10 @@ def killed_throughout(settings: Settings, place: Path, kills: int, seed: int) ->
         victim.child.kill()
         victim.child.wait()
     found = verdict(undisturbed.log.records, undisturbed.service, victim.records, settings, whole)
-    return {"kills": len(victim.kills), "killed_after": victim.kills, **found}
+    due = Counter(each.to_bytes() for each in undisturbed.signals if each.signal == CP100)
+    told = measurements(settings)
+    different = {"measurements": told.total(), "measurements_different": len(due ^ told)}
+    return {"kills": len(victim.kills), "killed_after": victim.kills, **found, **different}
 
 
 def planting(settings: Settings) -> Settings:
@@ -229,6 +235,12 @@ def of_events(
         "doubled": (made - due).total(),
         "most_champions": max(champions),
     }
+
+
+def measurements(settings: Settings) -> Counter[bytes]:
+    """Return the signals of card precision that the topic holds, and how often each was told."""
+    values = (each.value() or b"" for each in read_topic(settings, "monitoring.v1"))
+    return Counter(value for value in values if Signal.from_bytes(value).signal == CP100)
 
 
 def saved(settings: Settings) -> Reached:

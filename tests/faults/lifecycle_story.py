@@ -236,6 +236,18 @@ class MemoryFeed:
         """Do nothing."""
 
 
+class MemoryReports(Reports):
+    """Keeps the signals that training would write."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(Telemetry("training"), settings)
+        self.signals: list[Signal] = []
+
+    def signal(self, signal: Signal) -> None:
+        """Keep a signal."""
+        self.signals.append(signal)
+
+
 def in_memory(
     settings: Settings, place: Path, examples: MemoryFeed, signals: MemoryFeed, log: MemoryLog
 ) -> Service:
@@ -247,7 +259,7 @@ def in_memory(
         features,
         Feeds(examples, signals, log),  # type: ignore[arg-type]
         dataset,
-        Reports(Telemetry("training"), settings),
+        MemoryReports(settings),
         Merge(PARTITIONS, SLACK_LAGS * features.label_lag),
         Learner.of(features),
         Rules(RolloutPolicy.load(), GuardsPolicy.load()),
@@ -265,6 +277,13 @@ class Undisturbed:
         """Day of event time, partition, values: in the order in which they were written."""
         self.service = in_memory(settings, folder, self.feed, MemoryFeed(1, told), self.log)
         self._offsets = [0] * PARTITIONS
+
+    @property
+    def signals(self) -> list[Signal]:
+        """What training told."""
+        reports = self.service.reports
+        assert isinstance(reports, MemoryReports)
+        return reports.signals
 
     def live(self) -> None:
         """Live through the story."""

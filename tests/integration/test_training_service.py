@@ -12,7 +12,8 @@ import pytest
 from services.training.__main__ import build, folder
 from services.training.loop import Service
 from services.training.order import SLACK_LAGS
-from services.training.schedule import REFUSED
+from services.training.recipe import WAITED_DAYS
+from services.training.schedule import CP100, REFUSED
 from shared.models import ModelFeed
 from shared.settings import Settings
 from shared.signals import Signal
@@ -33,8 +34,8 @@ def quick(settings: Settings) -> Settings:
     return settings.model_copy(update={"training": training})
 
 
-def started(settings: Settings) -> Service:
-    service = build(settings, Telemetry("training"))
+def started(settings: Settings, telemetry: Telemetry | None = None) -> Service:
+    service = build(settings, telemetry or Telemetry("training"))
     service.start()
     return service
 
@@ -54,6 +55,12 @@ def made(settings: Settings) -> list[int]:
     finally:
         feed.close()
     return [each["as_of"] for each in manifests]
+
+
+def said(settings: Settings, name: str) -> list[Signal]:
+    """The signals of a name, in the order in which they were told."""
+    signals = [Signal.from_bytes(each.value() or b"") for each in read_topic(settings, "monitoring.v1")]
+    return [each for each in signals if each.signal == name]
 
 
 def run(service: Service, fits: list[int]) -> None:
@@ -78,11 +85,16 @@ def test_it_retrains_each_week_and_makes_no_model_twice_after_its_folder_was_los
     assert frame["transaction_id"].is_unique
     assert not frame["transaction_id"].str.startswith("p").any()
     assert frame["online_score"].notna().mean() > 0.7
-    anew = started(quick.model_copy(update={"state_folder": quick.state_folder / "anew"}))
+    measured = said(quick, CP100)
+    check_measured(measured)
+    telemetry = Telemetry("training")
+    anew = started(quick.model_copy(update={"state_folder": quick.state_folder / "anew"}), telemetry)
+    assert f'millrace_training_value{{signal="{CP100}"}} {measured[-1].value}' in shown(telemetry)
     while anew.fitting is None and not level(anew, service):
         anew.step()
     assert anew.fitting is None
     assert made(quick) == FITS
+    assert said(quick, CP100) == measured
 
 
 def test_a_kill_at_any_step_neither_loses_nor_doubles(quick: Settings) -> None:
@@ -107,6 +119,7 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles(quick: Settings) -> None:
     for left, right in zip(tables(service), tables(plain), strict=True):
         assert left.equals(right, null_equal=True)
     assert weights(service) == weights(plain)
+    check_measured(said(quick, CP100))
 
 
 def test_an_alarm_brings_a_refit_forward(quick: Settings) -> None:
@@ -128,10 +141,25 @@ def test_a_refit_without_a_model_is_told_of_and_tried_a_day_later(quick: Setting
         return service.past.refused is not None and service.past.refused >= FITS[0] + DAY
 
     wait_for(refused, 60, "a refusal")
-    signals = [Signal.from_bytes(each.value() or b"") for each in read_topic(quick, "monitoring.v1")]
-    refusals = [each for each in signals if each.signal == REFUSED]
+    refusals = said(quick, REFUSED)
     assert [each.event_time for each in refusals][:2] == [FITS[0], FITS[0] + DAY]
     assert "frauds" in refusals[0].detail
+
+
+def check_measured(told: list[Signal]) -> None:
+    """Of each week whose labels are known, from the first day's payments on, card precision is told once."""
+    days = range(WAITED_DAYS, WAITED_DAYS + len(told))
+    assert [each.event_time for each in told] == [EPOCH + day * DAY for day in days]
+    assert told[-1].event_time >= FITS[-1]
+    for each in told:
+        assert (each.until, each.since) == (each.event_time - 9 * DAY, each.event_time - 16 * DAY)
+        assert (each.model_version, each.is_mature) == ("earlier", True)
+        assert each.value is not None
+        assert 0 < each.value < 0.1
+
+
+def shown(telemetry: Telemetry) -> str:
+    return telemetry.answer("/metrics")[2].decode()
 
 
 def level(one: Service, other: Service) -> bool:

@@ -89,5 +89,10 @@ def test_status_tells_the_performance_by_matured_labels_and_the_estimate() -> No
         Signal("performance.brier", 3 * day, "info", "monitor", value=0.1, is_mature=True),
         Signal("estimate.ap", 4 * day, "info", "monitor", value=0.71),
         Signal("estimate.auc", 4 * day, "info", "monitor"),
+        Signal("performance.cp100", 3 * day, "info", "training", value=0.25, is_mature=True),
+        Signal("performance.cp100", 4 * day, "info", "training", value=0.3, is_mature=True),
     ]
-    assert measured(said) == "estimate.ap 0.710 on 1970-01-05, performance.ap 0.750 on 1970-01-03"
+    assert measured(said) == {
+        "monitor": "estimate.ap 0.710 on 1970-01-05, performance.ap 0.750 on 1970-01-03",
+        "training": "performance.cp100 0.300 on 1970-01-05",
+    }

@@ -50,5 +50,12 @@ def test_before_the_first_label_nothing_is_due() -> None:
     assert due(Past().heard([alarm(3)]), WEEK) is None
 
 
+def test_the_newest_measurement_of_training_itself_is_remembered() -> None:
+    told = [Signal("performance.cp100", day * DAY, "info", "training", value=0.3) for day in (4, 5, 3)]
+    other = Signal("performance.cp100", 9 * DAY, "info", "another", value=0.3)
+    assert Past().heard([*told, other]).measured == 5 * DAY
+    assert Past().heard([other, alarm(9)]).measured is None
+
+
 def test_a_signal_survives_its_bytes() -> None:
     assert Signal.from_bytes(alarm(3).to_bytes()) == alarm(3)
