@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
+import polars as pl
 
 from services.training.dataset import Dataset
 from services.training.feed import Feed
@@ -16,7 +17,6 @@ from services.training.health import Healths
 from services.training.online import Learner
 from services.training.order import Merge
 from services.training.publish import publication
-from services.training.recipe import READ_DAYS
 from services.training.refit import MANIFEST, MODEL, Outcome
 from services.training.register import is_fresh
 from services.training.reports import Reports
@@ -25,7 +25,7 @@ from services.training.rows import example_rows
 from services.training.schedule import REFUSED, SERVICE, Calendar, Due, Past, due
 from services.training.served import card_precision_served
 from services.training.split import DAY
-from services.training.steering import RowsOf, Steering, believed, matured, newest_floods
+from services.training.steering import Steering, believed, matured, newest_floods
 from shared.features import FeatureSet
 from shared.models import Manifest, ModelLog
 from shared.policy import GuardsPolicy, RolloutPolicy
@@ -157,21 +157,20 @@ class Service:
         start, and comes to the same.
         """
         rollout, guards = self.rules
-        for flood in newest_floods(self.dataset, guards, midnight, self.features.label_lag):
+        rows, floods = believed(self.dataset, rollout, guards, midnight)
+        for flood in newest_floods(floods, midnight, self.features.label_lag):
             self.reports.flood(flood, midnight)
-        rows_of = believed(self.dataset, guards, midnight)
-        self._measure(rows_of, midnight)
-        steering = Steering(rows_of, self.healths, self.features, rollout, midnight)
+        self._measure(rows, midnight)
+        steering = Steering(rows, self.healths, self.features, rollout, midnight)
         for record in steering.steer(self.feeds.models):
             self.reports.moved(record)
         self._turned = midnight
 
-    def _measure(self, rows_of: RowsOf, midnight: int) -> None:
+    def _measure(self, rows: pl.DataFrame, midnight: int) -> None:
         """Tell of card precision, unless the topic holds it: a data set that is made anew passes over it."""
         if self.past.measured is not None and midnight <= self.past.measured:
             return
-        until = matured(midnight, self.features)
-        found = card_precision_served(rows_of(midnight - READ_DAYS * DAY, until), until, midnight)
+        found = card_precision_served(rows, matured(midnight, self.features), midnight)
         if found is not None:
             self.reports.signal(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -11,6 +11,7 @@ from services.training.dataset import Dataset
 from services.training.floods import COLUMNS, FLOOD_DAYS, Flood, floods
 from services.training.health import Healths
 from services.training.paired import Comparison, compared
+from services.training.recipe import WAITED_DAYS
 from services.training.rollout import Evidence, moves, pair
 from services.training.split import DAY
 from shared.features import FeatureSet
@@ -20,34 +21,31 @@ from shared.policy import GuardsPolicy, RolloutPolicy
 WHO = "training"
 COMPARED = ("customer_id", "is_fraud", "score", "model_version", "challenger_score", "challenger_version")
 
-RowsOf = Callable[[int, int], pl.DataFrame]
-"""Returns the labelled payments with event time in [start, end), microseconds."""
 
+def believed(
+    dataset: Dataset, policy: RolloutPolicy, guards: GuardsPolicy, now: int
+) -> tuple[pl.DataFrame, list[Flood]]:
+    """Return the labelled payments that count at a time, without those of label floods, and the floods.
 
-def believed(dataset: Dataset, guards: GuardsPolicy, now: int) -> RowsOf:
-    """Return what gives the rows of a data set as known at a time, without those of label floods.
-
-    Labels are counted on all the days that a refit reads: what it leaves out is not compared on either.
+    Labels are counted on all the days that a refit reads, or on more where a comparison looks further back.
     """
-
-    def rows_of(start: int, end: int) -> pl.DataFrame:
-        first = min(start, now - FLOOD_DAYS * DAY)
-        rows = dataset.rows(first, now, now, (*COMPARED, *COLUMNS))
-        if not rows.height:
-            return rows
-        is_within = pl.col("event_time").is_between(start, end, closed="left")
-        return rows.filter(~floods(rows, guards)[0]).filter(is_within)
-
-    return rows_of
-
-
-def newest_floods(dataset: Dataset, guards: GuardsPolicy, now: int, label_lag: int) -> list[Flood]:
-    """Return the floods of the last day whose labels all count at a time, a midnight."""
-    rows = dataset.rows(now - FLOOD_DAYS * DAY, now, now, COLUMNS)
+    days = max(FLOOD_DAYS, WAITED_DAYS + policy.evidence_days)
+    rows = dataset.rows(now - days * DAY, now, now, (*COMPARED, *COLUMNS))
     if not rows.height:
-        return []
+        return rows, []
+    is_flooded, found = floods(rows, guards)
+    return rows.filter(~is_flooded), found
+
+
+def newest_floods(found: Iterable[Flood], now: int, label_lag: int) -> list[Flood]:
+    """Return the floods of the last day whose labels all count at a time, a midnight."""
     day = (now - label_lag) // DAY - 1
-    return [each for each in floods(rows, guards)[1] if each.day == day]
+    return [each for each in found if each.day == day]
+
+
+def within(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
+    """Return the rows with event time in [start, end), microseconds."""
+    return rows.filter(pl.col("event_time").is_between(start, end, closed="left")) if rows.height else rows
 
 
 def matured(now: int, features: FeatureSet) -> int:
@@ -63,7 +61,8 @@ def matured(now: int, features: FeatureSet) -> int:
 class Steering:
     """What training knows at an event time, as evidence on the versions that stand."""
 
-    rows_of: RowsOf
+    rows: pl.DataFrame
+    """As `believed` gives them."""
     healths: Healths
     features: FeatureSet
     policy: RolloutPolicy
@@ -92,7 +91,7 @@ class Steering:
         if stands.is_on_probation and stands.champion is not None:
             start = max(start, stands.champion.since)
         if (*found, start) not in self._compared:
-            rows = self.rows_of(start, max(until, start))
+            rows = within(self.rows, start, until)
             self._compared[*found, start] = compared(rows, *found, self.policy.comparison)
         return Evidence(self._compared[*found, start], self.healths.of(beside.version), refused)
 

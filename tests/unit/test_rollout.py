@@ -292,11 +292,7 @@ def test_steering_takes_a_worse_champion_back_and_starts_again_where_the_log_end
     for each in (published("good"), moved("good", "champion"), published("bad"), moved("bad", "champion")):
         log.append(lambda found, each=each: each)
     table = rows()
-
-    def rows_of(start: int, end: int) -> pl.DataFrame:
-        return table.filter((pl.col("event_time") >= start) & (pl.col("event_time") < end))
-
-    steering = Steering(rows_of, Healths(), definitions(), POLICY, 20 * DAY)
+    steering = Steering(table, Healths(), definitions(), POLICY, 20 * DAY)
     (made,) = steering.steer(log)
     assert (made.version, made.status, made.who, made.event_time) == (
         "bad",
@@ -306,7 +302,7 @@ def test_steering_takes_a_worse_champion_back_and_starts_again_where_the_log_end
     )
     assert msgspec.json.decode(made.numbers)["gain_high"] < 0
     assert standing(log.records).champion.version == "good"
-    assert Steering(rows_of, Healths(), definitions(), POLICY, 20 * DAY).steer(log) == []
+    assert Steering(table, Healths(), definitions(), POLICY, 20 * DAY).steer(log) == []
 
 
 def test_health_sums_what_scoring_tells() -> None:

@@ -19,10 +19,10 @@ from services.training.order import Reached
 from services.training.publish import publication
 from services.training.recipe import ALTERNATIVES, FOLDS, READ_DAYS, WAITED_DAYS, Recipe
 from services.training.split import DAY, matured_until, split
-from services.training.steering import believed, newest_floods
+from services.training.steering import believed, newest_floods, within
 from shared.features import definitions
 from shared.models import Manifest, Model, fetch, load, trusted_keys
-from shared.policy import GuardsPolicy, Policy
+from shared.policy import GuardsPolicy, Policy, RolloutPolicy
 from shared.settings import Settings
 
 FEATURES = definitions()
@@ -161,13 +161,14 @@ def test_a_flood_of_labels_is_told_of_and_not_learned_from(tmp_path: Path) -> No
         label_time=pl.when(is_flooded).then(at + 5).otherwise("label_time"),
     )
     dataset = committed(explicit.with_columns(known_at=pl.col("label_time") + DAY), tmp_path / "examples")
-    guards = GuardsPolicy.load()
-    (found,) = newest_floods(dataset, guards, at + 2 * DAY, FEATURES.label_lag)
-    assert (found.name, found.labels, found.limit) == ("partner", 130, 100)
-    assert newest_floods(dataset, guards, at + 3 * DAY, FEATURES.label_lag) == []
+    policies = RolloutPolicy.load(), GuardsPolicy.load()
+    for days, told in ((2, [("partner", 130, 100)]), (3, [])):
+        now = at + days * DAY
+        found = newest_floods(believed(dataset, *policies, now)[1], now, FEATURES.label_lag)
+        assert [(each.name, each.labels, each.limit) for each in found] == told
     read = refit.read(dataset.folder, AS_OF).rows
     assert read.height == DAYS * DAILY - 130
-    rows_of = believed(dataset, guards, AS_OF)
-    assert rows_of(0, AS_OF).height == DAYS * DAILY - 130
-    within = FIRST * DAY + 1100 * DAY // DAILY  # where 20 of the 120 are seen: no flood by themselves
-    assert rows_of(within, AS_OF).height == DAYS * DAILY - 1100 - 20 - 10
+    counted, _ = believed(dataset, *policies, AS_OF)
+    assert counted.height == DAYS * DAILY - 130
+    late = FIRST * DAY + 1100 * DAY // DAILY  # where 20 of the 120 are seen: no flood by themselves
+    assert within(counted, late, AS_OF).height == DAYS * DAILY - 1100 - 20 - 10
