@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shared import wire
-from shared.sketches import HOUR
+from shared.sketches import HOUR, bounded
 from shared.sketches.sketcher import MS_PER_SECOND, TOPIC
 from shared.stream import Batch, Outgoing
 
@@ -21,10 +21,16 @@ class Open:
     count: int = 0
     results: Counter[str] = field(default_factory=Counter)
 
+    def take(self, results: Counter[str]) -> None:
+        """Add what became of records; there is room for so many categories only."""
+        for result, number in results.items():
+            self.results[bounded(result, self.results)] += number
+
 
 class IngestSketches:
     """Numbers of raw records by result: taken, repeat, or the reason of a dead letter.
 
+    Of those that are taken, numbers by category too, such as ``country=DE``.
     A batch is counted whole under the partition of its first record, whose offsets the sketch carries.
     """
 
@@ -52,7 +58,7 @@ class IngestSketches:
         each.offsets = each.offsets[0], int(offsets[-1])
         each.times = each.times[0], max(each.times[1], event_time)
         each.count += len(batch)
-        each.results.update(results)
+        each.take(results)
         return closed
 
     def _sketch(self, name: tuple[str, int], each: Open) -> list[Outgoing]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from services.ingest.categories import counted
 from services.ingest.columns import PaymentReader, Payments
 from services.ingest.labels import checked_label
 from services.ingest.messages import RawLabel, RawPayment, Reader
@@ -191,6 +192,8 @@ class IngestStage(Stage):
         keys = [payments.customers[number] for number in taken.tolist()]
         output.extend("transactions.v1", keys, values)
         self._count("payment", len(values))
+        for category, number in counted(payments.content, payments.parts[taken]).items():
+            self._sketches.count(category, number)
 
     def _take_labels(self, batch: Batch, output: Output) -> None:
         for partition in sorted(set(batch.partitions.tolist())):

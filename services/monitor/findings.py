@@ -95,4 +95,5 @@ def _excess(finding: Finding) -> float:
 def _told(finding: Finding) -> str:
     if finding.value is None or finding.limit is None:
         return f"{finding.name} {finding.detail}".strip()
-    return f"{finding.name} {finding.value:.3g} above {finding.limit:.3g}"
+    told = f"{finding.name} {finding.value:.3g} above {finding.limit:.3g}"
+    return f"{told}: {finding.detail}" if finding.detail else told

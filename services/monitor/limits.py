@@ -26,3 +26,7 @@ class Limits:
     scores: Sensitivity = field(default_factory=lambda: Sensitivity(1e-10, 0.5, 5.0))
     errors_noise: float = 2.0
     errors: Sensitivity = field(default_factory=lambda: Sensitivity(1e-10, 0.5, 5.0))
+    new_floor: float = 0.005
+    """Share of a day's payments that may be of new categories."""
+    new_payments: float = 5.0
+    """So many more may be, however few payments a day has."""

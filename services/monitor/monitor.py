@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from services.monitor.categories import CategoryWatch
 from services.monitor.estimation import calibrated, estimated
 from services.monitor.findings import Family, Finding, Said, Window, signal
 from services.monitor.inputs import Histograms, InputWatch
@@ -29,6 +30,7 @@ ALARMS: dict[str, Severity] = {
     "performance-drift": "alarm",
     "intake-quality": "warning",  # no new model mends bad records
     "missing-values": "warning",
+    "new-categories": "warning",
 }
 WINDOW_DAYS = 7  # over which performance is told: one of each weekday
 CALIBRATION_DAYS = 28  # matured days from which the meaning of a score is learnt
@@ -67,6 +69,7 @@ class Monitor:
     _errors: ErrorWatch = field(init=False)
     _arrivals: ArrivalWatch = field(init=False)
     _quality: QualityWatch = field(init=False)
+    _categories: CategoryWatch = field(init=False)
     _intake: Days = field(default_factory=Days)
     _intake_watermark: Watermark = field(default_factory=Watermark)
 
@@ -77,6 +80,7 @@ class Monitor:
         self._inputs = InputWatch(self.features.names, moving, self.limits)
         self._score_watch, self._errors = ScoreWatch(self.limits), ErrorWatch(self.limits)
         self._arrivals, self._quality = ArrivalWatch(self.limits), QualityWatch(self.limits)
+        self._categories = CategoryWatch(self.limits)
         self._families = {name: Family(name, severity) for name, severity in ALARMS.items()}
 
     @property
@@ -144,6 +148,7 @@ class Monitor:
             window = Window(day * DAY, (day + 1) * DAY, raw.count)
             said = Said(self._intake_watermark.newest, None, window)
             result += self._families["intake-quality"].signals(self._quality.findings(raw), said)
+            result += self._families["new-categories"].signals(self._categories.findings(day, raw), said)
         return result
 
     def _estimated(self, day: int, version: str) -> list[Signal]:

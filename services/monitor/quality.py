@@ -10,6 +10,7 @@ from services.monitor.inputs import LEAST_ROWS, Histograms
 from services.monitor.limits import Limits
 from services.monitor.rates import Rate
 from services.monitor.summaries import Totals
+from shared.sketches import parted
 
 READABLE = ("payment", "label", "repeat")
 GOOD = (*READABLE, "unknown_field")
@@ -49,7 +50,7 @@ class QualityWatch:
         else:
             self._days, count = self._days + 1, day.count
         self._fullest = max(self._fullest, int(count))
-        bad = {name: number for name, number in day.sums.items() if name not in GOOD}
+        bad = {name: number for name, number in day.sums.items() if name not in GOOD and not parted(name)}
         hits = {"dead-letters": sum(bad.values()), "repeats": day.sums.get("repeat", 0.0)}
         found = [
             Finding(f"dead-letters.{reason}", number / day.count) for reason, number in sorted(bad.items())

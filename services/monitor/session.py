@@ -16,7 +16,7 @@ from shared.signals import Signal
 
 log = logging.getLogger("monitor")
 
-FORMAT = 2
+FORMAT = 3
 """Of the file: raised whenever what a monitor knows is kept in another form."""
 
 

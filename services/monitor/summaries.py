@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared import wire
-from shared.sketches import DAY
+from shared.sketches import DAY, bounded
 
 TOPIC = "sketches.v1"
 Counts = npt.NDArray[np.int64]
@@ -86,12 +86,14 @@ class Totals:
     sums: dict[str, float] = field(default_factory=dict)
 
     def add(self, sketch: Sketch) -> None:
-        """Add a sketch; a column whose bins changed begins anew."""
+        """Add a sketch; a column whose bins changed begins anew, and there is room for so many categories."""
         self.count += sketch.count
         ends = np.cumsum(sketch.sizes)[:-1]
         parts = np.split(np.array(sketch.counts, np.int64), ends)
-        self._add(dict(zip(sketch.names, parts, strict=True)))
-        self._add_sums(dict(zip(sketch.names, sketch.sums, strict=True)))
+        for name, counts, total in zip(sketch.names, parts, sketch.sums, strict=True):
+            place = bounded(name, self.histograms)
+            self._add({place: counts})
+            self._add_sums({place: total})
 
     def merge(self, other: Totals) -> None:
         """Add other totals."""

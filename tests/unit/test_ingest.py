@@ -266,3 +266,21 @@ def _kept(output: dict[str, list[Any]]) -> dict[str, list[Any]]:
         for topic, records in output.items()
         if topic != "sketches.v1"
     }
+
+
+def test_sketches_tell_the_categories_of_what_was_taken_however_it_was_read(ingest: Ingest) -> None:
+    plain = payment(country="DE", channel="online", merchant_category="5411")
+    careful = payment(transaction_id="t2", country="Österreich")
+    ingest.take(plain, careful, plain, payment(transaction_id="t3", currency="XXX", country="FR"))
+    later = ingest.take(payment(transaction_id="t4"), accepted_ms=5000)
+    (sketch,) = later["sketches.v1"]
+    assert dict(zip(sketch["names"], sketch["sums"], strict=True)) == {
+        "payment": 2,
+        "repeat": 1,
+        "unknown_currency": 1,
+        "currency=USD": 2,
+        "channel=online": 1,
+        "merchant_category=5411": 1,
+        "country=DE": 1,
+        "country=Österreich": 1,
+    }
