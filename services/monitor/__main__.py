@@ -16,6 +16,7 @@ from services.monitor.references import ModelReferences
 from services.monitor.session import Session
 from shared.features import definitions
 from shared.models.topic import ModelFeed
+from shared.policy import AlarmsPolicy, PolicyError
 from shared.settings import Settings, SettingsError
 from shared.stream.clients import DependencyError, admin
 from shared.telemetry import Telemetry
@@ -45,11 +46,11 @@ def main() -> int:
         telemetry = Telemetry.start("monitor", settings)
         references = ModelReferences(ModelFeed(settings))
         file = settings.state_folder / "monitor" / f"state-{settings.instance}.pickle"
-        session = Session(file, Monitor(references, definitions()))
+        session = Session(file, Monitor(references, definitions(), budgets=AlarmsPolicy.load()))
         if not session.load():
             _start_anew(settings)
         application_ = application(settings, session, telemetry)
-    except (SettingsError, DependencyError) as error:
+    except (SettingsError, PolicyError, DependencyError) as error:
         sys.stderr.write(f"{error}\n")
         return UNREACHABLE if isinstance(error, DependencyError) else FAILED
     return _work(application_)

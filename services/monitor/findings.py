@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.monitor.alarms import Alarm
+from services.monitor.alarms import Alarm, Change
+from shared.policy import Budget
 from shared.signals import Severity, Signal
+from shared.sketches import DAY
 
 SERVICE = "monitor"
 CALM_DAYS = 2
@@ -45,28 +47,29 @@ class Said:
 
 @dataclass(slots=True)
 class Family:
-    """Findings that share one alarm, which is raised by any of them and cleared after two calm days."""
+    """Findings that share one alarm, which is raised by any of them and cleared after two calm days.
+
+    Beyond its budget it is a warning, see `Alarm`.
+    """
 
     name: str
     severity: Severity = "alarm"
     alarm: Alarm = field(default_factory=lambda: Alarm(CALM_DAYS))
 
-    def signals(self, findings: Sequence[Finding], said: Said) -> list[Signal]:
-        """Return the findings as signals, and the alarm where it is raised or cleared."""
-        causes = [each for each in findings if each.is_cause]
-        change = self.alarm.step(bool(causes))
+    def signals(self, findings: Sequence[Finding], said: Said, budget: Budget | None = None) -> list[Signal]:
+        """Return the findings as signals, and the alarm where it is raised, lowered or cleared."""
+        causes = sorted((each for each in findings if each.is_cause), key=_excess, reverse=True)
+        day = said.window.until // DAY - 1
+        change = self.alarm.step(bool(causes), day, budget)
         result = [signal(each, said, "warning" if each.is_cause else "info") for each in findings]
-        if change == "raised":
-            causes.sort(key=_excess, reverse=True)
-            detail = "; ".join(_told(each) for each in causes[:SHOWN])
-            more = f"; and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
-            first = causes[0]
-            text = f"raised: {detail}{more}"
-            raised = Finding(self.name, first.value, first.limit, text, is_mature=first.is_mature)
-            result.append(signal(raised, said, self.severity))
-        elif change == "cleared":
+        if change == "cleared":
             detail = f"cleared: {CALM_DAYS} days without a cause"
             result.append(signal(Finding(self.name, None, None, detail), said, "info"))
+        elif change is not None:
+            spent = self.alarm.spent(day, budget) if budget else 0
+            first, text = causes[0], f"{_why(change, spent, budget)}: {_evidence(causes)}"
+            raised = Finding(self.name, first.value, first.limit, text, is_mature=first.is_mature)
+            result.append(signal(raised, said, "warning" if change == "lowered" else self.severity))
         return result
 
 
@@ -86,6 +89,22 @@ def signal(finding: Finding, said: Said, severity: Severity = "info") -> Signal:
         count=said.window.count,
         is_mature=finding.is_mature,
     )
+
+
+def _why(change: Change, spent: int, budget: Budget | None) -> str:
+    if budget is None:
+        return "raised"
+    of = f"{spent} of {budget.most} alarms in {budget.window_days} days"
+    if change == "lowered":
+        return f"lowered to a warning, budget spent ({of})"
+    if change == "lasting":
+        return f"raised beyond the budget ({of}), with a cause on {budget.lasting_days} days"
+    return f"raised ({of})"
+
+
+def _evidence(causes: Sequence[Finding]) -> str:
+    more = f"; and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
+    return "; ".join(_told(each) for each in causes[:SHOWN]) + more
 
 
 def _excess(finding: Finding) -> float:

@@ -20,6 +20,7 @@ from services.monitor.scores import ScoreWatch
 from services.monitor.summaries import Days, Overlaps, Sketch, Totals, Watermark
 from shared.features import FeatureSet
 from shared.features.definitions import KINDS
+from shared.policy import AlarmsPolicy
 from shared.signals import Severity, Signal
 from shared.sketches import DAY
 
@@ -55,6 +56,7 @@ class Monitor:
     references: References | None
     features: FeatureSet
     limits: Limits = field(default_factory=Limits)
+    budgets: AlarmsPolicy = field(default_factory=AlarmsPolicy.load)
     overlaps: Overlaps = field(default_factory=Overlaps)
     _scores: Days = field(default_factory=Days)
     _labels: Days = field(default_factory=Days)
@@ -85,7 +87,7 @@ class Monitor:
 
     @property
     def alarms(self) -> dict[str, bool]:
-        """Which alarms are raised."""
+        """Which alarms are raised; one that was lowered to a warning is not."""
         return {name: family.alarm.is_raised for name, family in self._families.items()}
 
     def take(self, sketch: Sketch) -> list[Signal]:
@@ -123,16 +125,18 @@ class Monitor:
         version = max(by_version, key=lambda each: by_version[each].count)
         said = self._said(day, day, whole, version)
         trained = self.references.histograms(version) if self.references else None
-        family = self._families
         holes = missing(whole, trained, self._inputs.watched)
-        result = family["missing-values"].signals(holes, said)
-        result += family["input-drift"].signals(self._inputs.findings(whole, version, trained), said)
+        result = self._judged("missing-values", holes, said)
+        result += self._judged("input-drift", self._inputs.findings(whole, version, trained), said)
         if version is not None:
             scored = self._score_watch.findings(by_version[version], version)
-            result += family["score-drift"].signals(scored, said)
-            result += family["missed-frauds"].signals(self._arrivals.findings(whole.count), said)
+            result += self._judged("score-drift", scored, said)
+            result += self._judged("missed-frauds", self._arrivals.findings(whole.count), said)
             result += self._estimated(day, version)
         return [*result, *self._performance(day, is_mature=False)]
+
+    def _judged(self, family: str, findings: Sequence[Finding], said: Said) -> list[Signal]:
+        return self._families[family].signals(findings, said, self.budgets.budget(family))
 
     def _taken_in(self, open_day: int) -> list[Signal]:
         """Tell of the days of raw records that ended, and of an open one that holds too many to be one.
@@ -147,8 +151,8 @@ class Monitor:
             raw = self._intake.take(day)
             window = Window(day * DAY, (day + 1) * DAY, raw.count)
             said = Said(self._intake_watermark.newest, None, window)
-            result += self._families["intake-quality"].signals(self._quality.findings(raw), said)
-            result += self._families["new-categories"].signals(self._categories.findings(day, raw), said)
+            result += self._judged("intake-quality", self._quality.findings(raw), said)
+            result += self._judged("new-categories", self._categories.findings(day, raw), said)
         return result
 
     def _estimated(self, day: int, version: str) -> list[Signal]:
@@ -183,7 +187,7 @@ class Monitor:
     def _known(self, day: int) -> list[Signal]:
         labels = self._labels.whole(day)
         said = self._said(day, day, labels, None)
-        result = self._families["performance-drift"].signals(self._errors.findings(labels), said)
+        result = self._judged("performance-drift", self._errors.findings(labels), said)
         result += [*self._performance(day, is_mature=True), *self._graded(day)]
         self._forget(day)
         return result

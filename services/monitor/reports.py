@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from services.monitor.monitor import ALARMS
 from shared.signals import Signal
 from shared.telemetry import Telemetry
 
@@ -20,6 +21,8 @@ class Reports:
         self._limit = telemetry.gauge("monitor_limit", "Value above which a signal is a cause.", signal)
         self._alarm = telemetry.gauge("monitor_alarm", "1 while an alarm is raised.", ("alarm",))
         self._raised = telemetry.counter("monitor_alarms_total", "Alarms raised.", ("alarm",))
+        lowered = "Alarms lowered to warnings, their budget being spent."
+        self._lowered = telemetry.counter("monitor_alarms_lowered_total", lowered, ("alarm",))
         self._sketches = telemetry.counter("monitor_sketches_total", "Sketches read.", ("kind", "result"))
 
     def said(self, signals: Iterable[Signal], alarms: Mapping[str, bool]) -> None:
@@ -30,7 +33,8 @@ class Reports:
             if each.limit is not None:
                 self._limit.labels(each.signal).set(each.limit)
             if each.signal in alarms and each.severity != "info":
-                self._raised.labels(each.signal).inc()
+                is_lowered = each.severity != ALARMS[each.signal]
+                (self._lowered if is_lowered else self._raised).labels(each.signal).inc()
                 extra = {"alarm": each.signal, "event_time": each.event_time, "detail": each.detail}
                 self._log.warning("alarm", extra=extra)
         self.standing(alarms)

@@ -16,7 +16,7 @@ from shared.signals import Signal
 
 log = logging.getLogger("monitor")
 
-FORMAT = 3
+FORMAT = 4
 """Of the file: raised whenever what a monitor knows is kept in another form."""
 
 
@@ -78,7 +78,7 @@ class Session:
         except Exception as error:  # a pickle may raise anything, and the log has it all
             log.warning("state not readable", extra={"file": str(self.file), "detail": repr(error)})
             return False
-        known.references = self.monitor.references
+        known.references, known.budgets = self.monitor.references, self.monitor.budgets
         self.following, self.monitor = following, known
         return True
 

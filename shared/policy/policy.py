@@ -15,7 +15,7 @@ import schemas
 
 T = TypeVar("T")
 
-TABLES = {"gates", "rollout", "guards"}
+TABLES = {"gates", "rollout", "guards", "alarms"}
 """What else stands in the file; each table has its own reader."""
 
 

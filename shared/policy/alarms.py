@@ -1,0 +1,55 @@
+"""How many alarms of the monitor are allowed, from schemas/policy.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from shared.policy.gates import Count
+from shared.policy.policy import bounds
+
+Family = Literal["input-drift", "score-drift", "missed-frauds", "performance-drift"]
+
+
+class Budget(NamedTuple):
+    """So many alarms of one family in a window; beyond it, days with a cause after which it is one still."""
+
+    most: int
+    window_days: int
+    lasting_days: int
+
+
+class AlarmsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The false-alarm budget, in days of event time.
+
+    Examples
+    --------
+    >>> policy = AlarmsPolicy(window_days=60, lasting_days=3, most={"input-drift": 2})
+    >>> policy.budget("input-drift").most, policy.budget("missing-values")
+    (2, None)
+    """
+
+    window_days: Count
+    lasting_days: Count
+    most: dict[Family, Count]
+    """By family; one that is not named has no budget."""
+
+    @classmethod
+    def load(cls, content: Mapping[str, Any] | None = None) -> AlarmsPolicy:
+        """Return the table ``alarms`` of schemas/policy.toml, or of ``content`` in its place.
+
+        Raises
+        ------
+        PolicyError
+            If a name is missing or unknown, or a bound cannot be.
+        """
+        return bounds("alarms", cls, content)
+
+    def budget(self, family: str) -> Budget | None:
+        """Return the budget of a family; None where its alarms are not counted."""
+        for name, most in self.most.items():
+            if name == family:
+                return Budget(most, self.window_days, self.lasting_days)
+        return None
