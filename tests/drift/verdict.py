@@ -79,8 +79,8 @@ def detectors(kind: str, signals: Iterable[Signal], start: int) -> dict[str, dic
         if each["severity"] != "warning" or each["service"] != "monitor":
             continue
         name, *rest = each["signal"].split(".")
-        if rest[-1:] == [LEVEL]:
-            continue  # what a detector saw before goes on
+        if name in ALARMS or rest[-1:] == [LEVEL]:
+            continue  # an alarm that is a warning; what a detector saw before goes on
         detector = f"{name}.{rest[-1]}" if rest and rest[-1] in ("adwin", "page-hinkley") else name
         entry = result.setdefault(detector, {"false_warnings": 0, "delay_days": None})
         if kind == "control" or each["event_time"] < changed:
