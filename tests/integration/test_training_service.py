@@ -31,7 +31,8 @@ DAYS = 55
 @pytest.fixture
 def quick(settings: Settings) -> Settings:
     training = settings.training.model_copy(update={"flush_seconds": 0.01})
-    return settings.model_copy(update={"training": training})
+    kafka = {**settings.kafka, "fetch.wait.max.ms": "10"}  # a look at the log of models waits for a fetch
+    return settings.model_copy(update={"training": training, "kafka": kafka})
 
 
 def started(settings: Settings, telemetry: Telemetry | None = None) -> Service:
