@@ -113,7 +113,7 @@ def _day(microseconds: int) -> str:
 def lag(client: AdminClient, service: str) -> int | None:
     """Return how many records a service's group has not committed; None if it never committed."""
     from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-    from confluent_kafka.admin._listoffsets import OffsetSpec
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
     group = f"millrace.{_service(service)}"
     answer = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
-from confluent_kafka.cimpl import OFFSET_SPEC_LATEST
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 import schemas
 from services.replay.failure import ReplayError
@@ -28,7 +26,7 @@ GROUPS = {
 TRAINING = {"training": ("examples.v1",)}
 """The service that payments need not wait for, unless models are to come as early as in slow motion."""
 ANSWER_SECONDS = 10.0
-LATEST = OffsetSpec(OFFSET_SPEC_LATEST)  # type: ignore[abstract]
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Standing(NamedTuple):
