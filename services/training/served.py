@@ -12,8 +12,6 @@ from services.training.schedule import CP100, SERVICE
 from services.training.split import parts, split
 from shared.signals import Signal
 
-SERVED = ("customer_id", "is_fraud", "score", "model_version")
-
 
 def card_precision_served(rows: pl.DataFrame, until: int, now: int) -> Signal | None:
     """Return CP@100 of the newest matured week as a signal; None where no payment of it was scored.
@@ -25,7 +23,7 @@ def card_precision_served(rows: pl.DataFrame, until: int, now: int) -> Signal | 
     Parameters
     ----------
     rows
-        `SERVED` and event_time (microseconds), a row a payment, from before the week too.
+        customer_id, event_time (microseconds), is_fraud, score, model_version; from before the week too.
     until
         Event time, microseconds: the week ends at the last midnight UTC by then.
     now

@@ -41,3 +41,5 @@ def test_training_that_is_killed_neither_loses_nor_doubles_an_event(
 ) -> None:
     result = killed_throughout(settings, tmp_path / "undisturbed", kills=2, seed=1)
     assert [bound.row() for bound in bounds(result) if not bound.is_ok] == [], result
+    assert result["measurements"] > 0
+    assert result["measurements_different"] == 0
