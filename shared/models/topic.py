@@ -19,6 +19,7 @@ from shared.stream.clients import REACH_SECONDS, DependencyError, consumer, unre
 
 MAX_RECORDS = 500
 POLL_SECONDS = 0.2
+FETCH_MS = 100  # the broker tells the end once the fetch before it is answered; training asks twice a midnight
 GIVE_SECONDS = 30.0
 PARTITION = 0
 
@@ -53,7 +54,7 @@ class ModelFeed:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._place = TopicPartition(settings.topic(TOPIC), PARTITION, 0)
-        self._consumer = consumer(settings, "millrace.models")
+        self._consumer = consumer(settings, "millrace.models", **{"fetch.wait.max.ms": FETCH_MS})
         self._next = 0
         self._check_topic()
         self._consumer.assign([self._place])
