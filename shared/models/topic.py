@@ -19,7 +19,7 @@ from shared.stream.clients import REACH_SECONDS, DependencyError, consumer, unre
 
 MAX_RECORDS = 500
 POLL_SECONDS = 0.2
-FETCH_MS = 100  # the broker tells the end once the fetch before it is answered; training asks twice a midnight
+FETCH_MS = 100  # the broker tells the end once the fetch before it is answered; training asks each midnight
 GIVE_SECONDS = 30.0
 PARTITION = 0
 
