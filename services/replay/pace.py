@@ -9,7 +9,7 @@ from typing import Protocol
 from services.replay.pipeline import Pipeline
 from shared.stream.clients import DependencyError
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05  # each look asks the broker for the commits of six groups
 STUCK_SECONDS = 120.0
 STUCK_FITTING_SECONDS = 1800.0  # while a model is fitted, training commits nothing
 MICROSECONDS = 1_000_000

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from deploy.local.kafka import Kafka
 from deploy.local.stack import Stack, folder_settings
 from services.cli.demo.story import Days, await_quiet
 from services.cli.run import SERVICES
@@ -73,7 +74,8 @@ def observed(name: str, simulation: Simulation) -> Observed:
             history.run(Days(simulation, 0, HISTORY_DAYS))
             await_quiet(stack.settings, GROUPS)
             _train(stack.settings)
-        with Stack(Path(folder), LIVE, settings) as stack:
+        kafka = Kafka(Path(folder) / "kafka", lasting=True)
+        with Stack(Path(folder), LIVE, settings, kafka=kafka) as stack:
             live = Player(stack.settings, Play(lag=LAG, delays=DELAYS, is_training_awaited=True), tell)
             live.pending = history.pending
             live.run(Days(simulation, HISTORY_DAYS, simulation.days))
