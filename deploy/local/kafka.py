@@ -6,7 +6,6 @@ import base64
 import subprocess
 import uuid
 from pathlib import Path
-from types import TracebackType
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -14,49 +13,36 @@ from deploy.local import processes
 from deploy.local.jars import jars
 from deploy.local.java import java
 from deploy.local.ports import HOST, free_port, is_open
+from deploy.local.server import Server
 from shared.stream.clients import DependencyError
 
 PROPERTIES = Path(__file__).with_name("server.properties")
 LOGGING = Path(__file__).with_name("log4j2.properties")
 START_SECONDS = 180.0  # 6 on two idle cores, 50 seen on two that were seven times overbooked
-STOP_SECONDS = 12.0
 ANSWER_SECONDS = 2.0
 MEMORY = ("-Xms512m", "-Xmx512m", "-Xmn256m", "-XX:+UseSerialGC", "-Xshare:auto")
 QUICK = "-XX:TieredStopAtLevel=1"  # without the second compiler, which takes a fifth of a core for minutes
 
 
-class Kafka:
+class Kafka(Server):
     """A broker whose data, configuration and log lie in ``folder``; it starts again on the same ports.
 
     One that is ``lasting`` is compiled as a broker in production is: slower for some minutes, then faster.
     """
 
+    name, stop_seconds = "Kafka", 12.0
+
     def __init__(self, folder: Path, port: int | None = None, lasting: bool = False) -> None:
-        self.folder = folder.absolute()
-        self.port = port or free_port()
-        self.log = self.folder / "kafka.log"
+        super().__init__(folder, port)
         self._controller_port = self.port
         while self._controller_port == self.port:
             self._controller_port = free_port()
         self._options = () if lasting else (QUICK,)
-        self._child: processes.Child | None = None
 
     @property
     def bootstrap(self) -> str:
         """Address for `bootstrap.servers`."""
         return f"{HOST}:{self.port}"
-
-    @property
-    def child(self) -> processes.Child:
-        """The process, once started."""
-        if self._child is None:
-            raise DependencyError("the local Kafka has not been started")
-        return self._child
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process runs."""
-        return self._child is not None and self._child.poll() is None
 
     def start(self) -> str:
         """Start the broker, wait until it answers, and return its address.
@@ -71,31 +57,8 @@ class Kafka:
         self._configure()
         command = [*self._java(*self._options), "kafka.Kafka", self._configuration]
         self._child = processes.start(command, self._output)
-        try:
-            processes.await_ready(self._child, "Kafka", self.log, self._answers, START_SECONDS)
-        except BaseException:
-            self.kill()
-            raise
+        self._await(START_SECONDS)
         return self.bootstrap
-
-    def stop(self) -> None:
-        """End the broker in order; what it holds stays."""
-        if self._child is not None:
-            processes.stop(self._child, STOP_SECONDS)
-
-    def kill(self) -> None:
-        """End the broker as a crash would."""
-        if self._child is not None:
-            processes.kill(self._child)
-
-    def __enter__(self) -> Kafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def _configuration(self) -> Path:

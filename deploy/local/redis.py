@@ -7,14 +7,13 @@ import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 
 from deploy.local import processes
-from deploy.local.ports import HOST, free_port
+from deploy.local.ports import HOST
+from deploy.local.server import Server
 from shared.stream.clients import DependencyError
 
 START_SECONDS = 20.0
-STOP_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
 MAX_MEMORY = "256mb"
 # A cache: nothing is written to disk, and when it is full the least used goes.
@@ -40,32 +39,19 @@ def redis_server() -> Path:
     return bundled
 
 
-class Redis:
+class Redis(Server):
     """A cache server whose log lies in ``folder``; it starts again, empty, on the same port."""
 
+    name, stop_seconds = "Redis", 5.0
+
     def __init__(self, folder: Path, port: int | None = None, max_memory: str = MAX_MEMORY) -> None:
-        self.folder = folder.absolute()
-        self.port = port or free_port()
+        super().__init__(folder, port)
         self.max_memory = max_memory
-        self.log = self.folder / "redis.log"
-        self._child: processes.Child | None = None
 
     @property
     def url(self) -> str:
         """Address for the setting `redis_url`."""
         return f"redis://{HOST}:{self.port}/0"
-
-    @property
-    def child(self) -> processes.Child:
-        """The process, once started."""
-        if self._child is None:
-            raise DependencyError("the local Redis has not been started")
-        return self._child
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process runs."""
-        return self._child is not None and self._child.poll() is None
 
     def start(self) -> str:
         """Start the server, wait until it answers, and return its address.
@@ -88,31 +74,8 @@ class Redis:
             *OPTIONS,
         ]
         self._child = processes.start(command, self.log)
-        try:
-            processes.await_ready(self._child, "Redis", self.log, self._answers, START_SECONDS)
-        except BaseException:
-            self.kill()
-            raise
+        self._await(START_SECONDS)
         return self.url
-
-    def stop(self) -> None:
-        """End the server."""
-        if self._child is not None:
-            processes.stop(self._child, STOP_SECONDS)
-
-    def kill(self) -> None:
-        """End the server as a crash would."""
-        if self._child is not None:
-            processes.kill(self._child)
-
-    def __enter__(self) -> Redis:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _answers(self) -> bool:
         try:

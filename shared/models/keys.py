@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from shared.models.refusal import ModelRefused, Refusal
 from shared.settings import Settings, SettingsError
+from shared.settings.files import write_once
 
 KEY_FILE = "model_signing.key"
 FINGERPRINT_CHARACTERS = 32
@@ -38,14 +38,13 @@ def signing_key(settings: Settings) -> Ed25519PrivateKey:
     """
     file = settings.keys_folder / KEY_FILE
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
         made = Ed25519PrivateKey.generate()
-        _write_once(file, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+        write_once(file, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     key = _private_key(file)
     public = file.with_suffix(".pub")
     if not public.exists():
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        _write_once(public, pem, 0o644)
+        write_once(public, pem, 0o644)
     return key
 
 
@@ -114,15 +113,3 @@ def _public_key(file: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise SettingsError(f"{file} holds another kind of key; models are signed with Ed25519")
     return key
-
-
-def _write_once(file: Path, content: bytes, mode: int) -> None:
-    made = file.with_name(f".{file.name}.{os.getpid()}")
-    made.touch(mode=mode)
-    made.write_bytes(content)
-    try:
-        os.link(made, file)  # the first of several processes wins
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.settings.files import write_once
 from shared.settings.names import (
     FREE_SECTIONS,
     SettingsError,
@@ -202,15 +203,5 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _key_file(file: Path) -> str:
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        key = base64.urlsafe_b64encode(randomness.token_bytes(SECRET_BYTES)).decode()
-        made = file.with_name(f".{file.name}.{os.getpid()}")
-        made.touch(mode=0o600)
-        made.write_text(key)
-        try:
-            os.link(made, file)  # the first of several processes wins
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
+        write_once(file, base64.urlsafe_b64encode(randomness.token_bytes(SECRET_BYTES)), 0o600)
     return file.read_text().strip()
