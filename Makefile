@@ -26,7 +26,7 @@ accuracy-prequential: setup ## DATA=file [EARLY=--early]: six weeks as the servi
 accuracy-early: setup ## DATA=file: the same with labels 1 to 5 days late, mean of three draws of the delays (3 x 4 minutes)
 	@$(RUN) python -m tests.accuracy.run $(DATA) --early
 
-drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; two hours
+drift: setup ## 12 simulated streams of 120 days through the live services: detection, false alarms, recovery; 75 minutes
 	@$(RUN) python -m tests.drift.run
 
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes

@@ -1,7 +1,7 @@
 """`make drift`: simulated streams in which fraud or behaviour changes, or nothing does.
 
-Each goes through the live services on a Kafka of its own, with training and monitor left to themselves, as
-many at once as there are cores: no bound is one of speed.
+Each goes through the live services on a Kafka of its own, with training and monitor left to themselves. One
+more at once than there are cores keeps these at work: no bound is one of speed.
 With `--one-thread` the detectors alone are judged: the same stages without Kafka, one model by hand.
 """
 
@@ -25,6 +25,7 @@ from tests.drift import detect, live, recovery, verdict
 from tests.drift.kinds import CHANGES, DAYS, SEEDS, simulation
 
 Row = dict[str, Any]
+AT_ONCE = (os.cpu_count() or 1) + 1
 
 
 def main() -> int:
@@ -85,7 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=tuple(CHANGES), default=tuple(CHANGES))
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--days", type=int, default=DAYS, help="of a stream, after its history (%(default)s)")
-    parser.add_argument("--at-once", type=int, default=os.cpu_count(), help="streams (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="streams (%(default)s)")
     parser.add_argument("--one-thread", action="store_true", help="the detectors alone, without Kafka")
     return parser.parse_args()
 
