@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Family = Literal["boosted", "forest", "logistic", "blend", "river"]
@@ -27,6 +27,8 @@ class Recipe:
 
 USUAL = Recipe(days=56)
 """What a refit takes: of 28, 42 and 56 days the longest ranks best, whether labels come early or late."""
+FILLING_DAYS = 30
+"""From the first known label until nearly all windows are full: payments before look unlike those after."""
 ALTERNATIVES = (
     Recipe("blend"),
     Recipe(days=28),
@@ -45,3 +47,16 @@ READ_DAYS = WAITED_DAYS + max(
     each.days + each.delay_days + FOLDS * each.test_days for each in (USUAL, *ALTERNATIVES)
 )
 """Days that a refit looks at: as far back as the oldest fold of the longest recipe begins."""
+
+
+def settled(recipe: Recipe, age_days: float) -> Recipe:
+    """Return the recipe for a stream of an age: it learns from no day on which windows were filling.
+
+    Unless fewer than the least days would be left, those of `Recipe` itself.
+
+    Examples
+    --------
+    >>> [settled(Recipe(days=56), age).days for age in (40, 70.5, 200)], settled(Recipe(days=14), 40).days
+    ([28, 40, 56], 14)
+    """
+    return replace(recipe, days=min(recipe.days, max(Recipe().days, int(age_days) - FILLING_DAYS)))

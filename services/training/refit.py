@@ -24,7 +24,7 @@ from services.training.failure import TrainingError
 from services.training.floods import floods
 from services.training.publish import manifest_of
 from services.training.quality import Accepted, quality
-from services.training.recipe import READ_DAYS, USUAL, Recipe
+from services.training.recipe import READ_DAYS, USUAL, Recipe, settled
 from services.training.search import Trial, searched
 from services.training.split import DAY, matured_until
 from services.training.train import newest, trial
@@ -56,7 +56,8 @@ def main() -> int:
     began = time.monotonic()
     try:
         examples = read(arguments.dataset, arguments.as_of)
-        version, reason = fitted(examples, arguments.as_of, arguments.out, settings), ""
+        first = Dataset.read(arguments.dataset).state.began
+        version, reason = fitted(examples, first, arguments.as_of, arguments.out, settings), ""
     except TrainingError as error:
         version, reason = None, str(error)
     outcome = Outcome(arguments.as_of, version, reason, round(time.monotonic() - began, 2))
@@ -80,8 +81,10 @@ def read(folder: Path, as_of: int) -> Examples:
     return found.where(~is_flooded)
 
 
-def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str:
+def fitted(examples: Examples, first: int | None, as_of: int, out: Path, settings: Settings) -> str:
     """Fit and leave report, manifest and model in a folder; return the version.
+
+    ``first`` is when the stream's first label counted, event time in microseconds.
 
     Raises
     ------
@@ -91,6 +94,8 @@ def fitted(examples: Examples, as_of: int, out: Path, settings: Settings) -> str
     end = matured_until(examples)
     check(examples.within(end - USUAL.days * DAY, end), as_of, out)
     recipe = searched(examples, settings.training.search_seconds, time.monotonic, tell_trial)
+    if first is not None:
+        recipe = settled(recipe, (end - first) / DAY)
     return made(examples, recipe, as_of, out, settings)
 
 

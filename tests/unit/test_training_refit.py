@@ -93,7 +93,7 @@ def test_a_refit_leaves_a_judged_model_that_loads(
     monkeypatch.setattr(assess, "read_topic", lambda settings, topic: iter(()))
     out = tmp_path / "refit"
     out.mkdir()
-    version = refit.fitted(refit.read(folder, AS_OF), AS_OF, out, settings)
+    version = refit.fitted(refit.read(folder, AS_OF), None, AS_OF, out, settings)
     manifest = msgspec.json.decode((out / refit.MANIFEST).read_bytes(), type=Manifest)
     verdicts = msgspec.json.decode((out / refit.VERDICTS).read_bytes(), type=list[Verdict])
     assert (manifest.version, manifest.as_of) == (version, AS_OF)
@@ -107,6 +107,17 @@ def test_a_refit_leaves_a_judged_model_that_loads(
     model = load(fetch(record, settings), record, trusted_keys(settings), FEATURES)
     scores = model.predict(rows().select(FEATURES.names).to_numpy())
     assert scores[rows()["is_fraud"].to_numpy()].mean() > 2 * scores.mean()
+
+
+@pytest.mark.parametrize(("age", "days"), [(40, 28), (70, 40), (200, 56)])
+def test_a_refit_learns_from_no_day_on_which_windows_were_filling(
+    age: int, days: int, folder: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Recipe] = []
+    monkeypatch.setattr(refit, "made", lambda examples, recipe, *_: taken.append(recipe))
+    examples = refit.read(folder, AS_OF)
+    refit.fitted(examples, matured_until(examples) - age * DAY, AS_OF, tmp_path, settings)
+    assert [each.days for each in taken] == [days]
 
 
 def test_a_card_tells_of_the_model_that_had_not_learned_from_the_payments_of_the_trial(
@@ -143,7 +154,7 @@ def test_a_set_of_broken_form_is_not_learned_from(folder: Path, settings: Settin
     examples = refit.read(folder, AS_OF)
     examples.features[-100, 1] = -1
     with pytest.raises(TrainingError, match="not fit to learn from: form: is_weekend"):
-        refit.fitted(examples, AS_OF, tmp_path, settings)
+        refit.fitted(examples, None, AS_OF, tmp_path, settings)
 
 
 def test_labels_that_count_later_are_not_read(folder: Path) -> None:
