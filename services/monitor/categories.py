@@ -56,7 +56,9 @@ class CategoryWatch:
                 fresh[of][value] = int(totals.sums[name])
         self._forget(day)
         found = [self._told(name, fresh[name], payments) for name in CATEGORICAL]
-        return found + [each for name in CATEGORICAL for each in self._rest(name, others[name], payments)]
+        for name, rate in self._others.items():
+            found += rate.findings(f"other-categories.{name}", others[name], payments)
+        return found
 
     def _is_new(self, name: str, day: int) -> bool:
         begin = day if self._begin is None else self._begin
@@ -74,13 +76,3 @@ class CategoryWatch:
         most = sorted(fresh.items(), key=lambda each: (-each[1], each[0]))[:SHOWN]
         detail = ", ".join(f"{category(name, value)} {number}" for value, number in most)
         return Finding(f"new-categories.{name}", share, limit, detail, is_cause=share > limit)
-
-    def _rest(self, name: str, others: int, payments: int) -> list[Finding]:
-        excess, fired = self._others[name].update(others, payments)
-        detail = "" if excess is None else f"{excess:+.1f} times the noise from its level"
-        found, share = f"other-categories.{name}", others / payments
-        causes = [each for each in fired if excess is not None and excess > 0]
-        return [
-            Finding(found, share, detail=detail),
-            *(Finding(f"{found}.{each}", share, None, detail, True) for each in causes),
-        ]

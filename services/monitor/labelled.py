@@ -73,13 +73,7 @@ class ArrivalWatch:
         missed = 0
         if arrived.count:
             missed = Confusion.of(*by_label(arrived, "decision"), Decision.REVIEW).false_negatives
-        excess, fired = self._rate.update(float(missed), payments)
-        detail = "" if excess is None else f"{excess:+.1f} times the noise from its level"
-        found = [Finding("missed-early", missed / payments, detail=detail, is_mature=False)]
-        causes = [each for each in fired if excess is not None and excess > 0]
-        return found + [
-            Finding(f"missed-early.{each}", missed / payments, None, detail, True, False) for each in causes
-        ]
+        return self._rate.findings("missed-early", float(missed), payments, is_mature=False)
 
 
 @dataclass(slots=True)
@@ -103,12 +97,7 @@ class ErrorWatch:
             return []
         missed = Confusion.of(*by_label(labels, "decision"), Decision.REVIEW).false_negatives
         hits = {"error": labels.sums["score_squared_error"], "missed": float(missed)}
-        found = []
+        found = list[Finding]()
         for name, rate in self._rates.items():
-            excess, fired = rate.update(hits[name], labels.count)
-            detail = "" if excess is None else f"{excess:+.1f} times the noise from its level"
-            value = hits[name] / labels.count
-            found.append(Finding(name, value, detail=detail, is_mature=True))
-            causes = [each for each in fired if excess is not None and excess > 0]
-            found += [Finding(f"{name}.{each}", value, None, detail, True, True) for each in causes]
+            found += rate.findings(name, hits[name], labels.count, is_mature=True)
         return found

@@ -56,12 +56,7 @@ class QualityWatch:
             Finding(f"dead-letters.{reason}", number / day.count) for reason, number in sorted(bad.items())
         ]
         for name, rate in self._rates.items():
-            excess, fired = rate.update(hits[name], day.count)
-            detail = "" if excess is None else f"{excess:+.1f} times the noise from its level"
-            share = hits[name] / day.count
-            is_more = excess is not None and excess > 0
-            found.append(Finding(name, share, detail=detail))
-            found += [Finding(f"{name}.{each}", share, None, detail, True) for each in fired if is_more]
+            found += rate.findings(name, hits[name], day.count)
         return found
 
 

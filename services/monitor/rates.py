@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.monitor.findings import Finding
 from services.monitor.series import Sensitivity, Series
 
 LEVEL = "level"
@@ -64,6 +65,17 @@ class Rate:
         expected = max(self._hits / self._rows * rows, 1.0)
         value = float((hits - expected) / (self.noise * np.sqrt(expected)))
         return value, self._rest(value) if self._away else self._change(value)
+
+    def findings(self, name: str, hits: float, rows: int, is_mature: bool | None = None) -> list[Finding]:
+        """Take a day's number of hits among rows, above 0; return the share, and each rise as a cause."""
+        excess, fired = self.update(hits, rows)
+        detail = "" if excess is None else f"{excess:+.1f} times the noise from its level"
+        share = hits / rows
+        rises = fired if excess is not None and excess > 0 else ()
+        return [
+            Finding(name, share, detail=detail, is_mature=is_mature),
+            *(Finding(f"{name}.{each}", share, None, detail, True, is_mature) for each in rises),
+        ]
 
     def _change(self, value: float) -> tuple[str, ...]:
         fired = self._series.update(value)
