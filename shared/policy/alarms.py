@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from shared.policy.gates import Count
-from shared.policy.policy import bounds
+from shared.policy.policy import Table
 
 Family = Literal["input-drift", "score-drift", "missed-frauds", "performance-drift"]
 
@@ -21,7 +18,7 @@ class Budget(NamedTuple):
     lasting_days: int
 
 
-class AlarmsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AlarmsPolicy(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The false-alarm budget, in days of event time.
 
     Examples
@@ -31,21 +28,12 @@ class AlarmsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     (2, None)
     """
 
+    table = "alarms"
+
     window_days: Count
     lasting_days: Count
     most: dict[Family, Count]
     """By family; one that is not named has no budget."""
-
-    @classmethod
-    def load(cls, content: Mapping[str, Any] | None = None) -> AlarmsPolicy:
-        """Return the table ``alarms`` of schemas/policy.toml, or of ``content`` in its place.
-
-        Raises
-        ------
-        PolicyError
-            If a name is missing or unknown, or a bound cannot be.
-        """
-        return bounds("alarms", cls, content)
 
     def budget(self, family: str) -> Budget | None:
         """Return the budget of a family; None where its alarms are not counted."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from shared.policy.policy import bounds
+from shared.policy.policy import Table
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Chance = Annotated[float, Meta(gt=0, lt=1)]
@@ -90,8 +89,10 @@ class Privacy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     protected: list[str]
 
 
-class GatesPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GatesPolicy(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The bounds of all gates."""
+
+    table = "gates"
 
     plausibility: Plausibility
     performance: Performance
@@ -100,14 +101,3 @@ class GatesPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     what_if: WhatIf
     cost: Cost
     privacy: Privacy
-
-    @classmethod
-    def load(cls, content: Mapping[str, Any] | None = None) -> GatesPolicy:
-        """Return the bounds in the table ``gates`` of schemas/policy.toml, or of ``content`` in its place.
-
-        Raises
-        ------
-        PolicyError
-            If a name is missing or unknown, or a bound cannot be.
-        """
-        return bounds("gates", cls, content)

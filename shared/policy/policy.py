@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 import schemas
-
-T = TypeVar("T")
 
 TABLES = {"gates", "rollout", "guards", "alarms"}
 """What else stands in the file; each table has its own reader."""
@@ -23,19 +21,25 @@ class PolicyError(Exception):
     """A policy that cannot be; one sentence that says what to change."""
 
 
-def bounds(table: str, kind: type[T], content: Mapping[str, Any] | None) -> T:
-    """Return the bounds in a table of schemas/policy.toml, or of ``content`` in its place.
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of schemas/policy.toml."""
 
-    Raises
-    ------
-    PolicyError
-        If a name is missing or unknown, or a bound cannot be.
-    """
-    found = schemas.toml("policy") if content is None else content
-    try:
-        return msgspec.convert(found.get(table, {}), kind)
-    except msgspec.ValidationError as error:
-        raise PolicyError(f"schemas/policy.toml, [{table}]: {error}") from error
+    table: ClassVar[str]
+
+    @classmethod
+    def load(cls, content: Mapping[str, Any] | None = None) -> Self:
+        """Return the table of schemas/policy.toml, or of ``content`` in its place.
+
+        Raises
+        ------
+        PolicyError
+            If a name is missing or unknown, or a bound cannot be.
+        """
+        found = schemas.toml("policy") if content is None else content
+        try:
+            return msgspec.convert(found.get(cls.table, {}), cls)
+        except msgspec.ValidationError as error:
+            raise PolicyError(f"schemas/policy.toml, [{cls.table}]: {error}") from error
 
 
 class Decision(IntEnum):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from shared.policy.gates import Count, Performance, Positive, Share
-from shared.policy.policy import bounds
+from shared.policy.policy import Table
 
 
 class Stay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -20,8 +19,10 @@ class Stay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """From then on the estimate decides, however wide its interval."""
 
 
-class RolloutPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RolloutPolicy(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a published version becomes champion, and how it is taken back."""
+
+    table = "rollout"
 
     evidence_days: Count
     """Newest matured days that are compared."""
@@ -37,20 +38,11 @@ class RolloutPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     probation: Stay
     comparison: Performance
 
-    @classmethod
-    def load(cls, content: Mapping[str, Any] | None = None) -> RolloutPolicy:
-        """Return the table ``rollout`` of schemas/policy.toml, or of ``content`` in its place.
 
-        Raises
-        ------
-        PolicyError
-            If a name is missing or unknown, or a bound cannot be.
-        """
-        return bounds("rollout", cls, content)
-
-
-class GuardsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GuardsPolicy(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Guard rails against what no single payment or label shows."""
+
+    table = "guards"
 
     declines_per_hour: Count
     """Payments of an hour of event time that are declined; further ones are reviewed."""
@@ -60,14 +52,3 @@ class GuardsPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Explicit labels of one day from one origin that are no flood whatever is usual."""
     flood_ratio: Annotated[float, Meta(gt=1)]
     """Times an origin's median day above which a day is a flood."""
-
-    @classmethod
-    def load(cls, content: Mapping[str, Any] | None = None) -> GuardsPolicy:
-        """Return the table ``guards`` of schemas/policy.toml, or of ``content`` in its place.
-
-        Raises
-        ------
-        PolicyError
-            If a name is missing or unknown, or a bound cannot be.
-        """
-        return bounds("guards", cls, content)
