@@ -12,7 +12,28 @@ from deploy.local.ports import free_port
 from shared.stream.clients import DependencyError
 
 
-class Server(ABC):
+class Started(ABC):
+    """What is started as a context begins and stopped as it ends."""
+
+    @abstractmethod
+    def start(self) -> object:
+        """Start it."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it in order."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Server(Started):
     """A server whose files and log lie in ``folder``; it starts again on the same port."""
 
     name: ClassVar[str]
@@ -55,15 +76,6 @@ class Server(ABC):
         """End it as a crash would."""
         if self._child is not None:
             processes.kill(self._child)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _await(self, seconds: float) -> None:
         """Return when it answers; where it does not in time, nothing is left of it."""

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from deploy.local import processes
 from deploy.local.kafka import Kafka
 from deploy.local.ports import HOST
 from deploy.local.redis import Redis
+from deploy.local.server import Started
 from deploy.local.supervisor import READY_SECONDS, Supervisor
 from deploy.local.variables import variables
 from services.cli.run import SERVICES
@@ -41,7 +41,7 @@ class Ports:
     redis: int | None = None
 
 
-class Stack:
+class Stack(Started):
     """All of Millrace below one folder, listening on 127.0.0.1 only.
 
     Parameters
@@ -103,15 +103,6 @@ class Stack:
         self.redis.stop()
         self.kafka.stop()
         (self.folder / STATE_FILE).unlink(missing_ok=True)
-
-    def __enter__(self) -> Stack:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def write(self) -> None:
         """Write ``stack.json``: who runs where, for `millrace status` and `millrace down`."""
