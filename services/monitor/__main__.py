@@ -16,7 +16,7 @@ from services.monitor.references import ModelReferences
 from services.monitor.session import Session
 from shared.features import definitions
 from shared.models.topic import ModelFeed
-from shared.policy import AlarmsPolicy, PolicyError
+from shared.policy import PolicyError
 from shared.settings import Settings, SettingsError
 from shared.stream.clients import DependencyError, admin
 from shared.telemetry import Telemetry
@@ -46,7 +46,7 @@ def main() -> int:
         telemetry = Telemetry.start("monitor", settings)
         references = ModelReferences(ModelFeed(settings))
         file = settings.state_folder / "monitor" / f"state-{settings.instance}.pickle"
-        session = Session(file, Monitor(references, definitions(), budgets=AlarmsPolicy.load()))
+        session = Session(file, Monitor(references, definitions()))
         if not session.load():
             _start_anew(settings)
         application_ = application(settings, session, telemetry)

@@ -55,9 +55,9 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     began = time.monotonic()
     try:
-        examples = read(arguments.dataset, arguments.as_of)
-        first = Dataset.read(arguments.dataset).state.began
-        version, reason = fitted(examples, first, arguments.as_of, arguments.out, settings), ""
+        dataset = Dataset.read(arguments.dataset)
+        examples = read(dataset, arguments.as_of)
+        version, reason = fitted(examples, dataset.state.began, arguments.as_of, arguments.out, settings), ""
     except TrainingError as error:
         version, reason = None, str(error)
     outcome = Outcome(arguments.as_of, version, reason, round(time.monotonic() - began, 2))
@@ -65,7 +65,7 @@ def main() -> int:
     return 0
 
 
-def read(folder: Path, as_of: int) -> Examples:
+def read(dataset: Dataset, as_of: int) -> Examples:
     """Return the examples of the days that a refit looks at, as known at a time, without label floods.
 
     Raises
@@ -73,7 +73,7 @@ def read(folder: Path, as_of: int) -> Examples:
     TrainingError
         If there is none.
     """
-    found = Dataset.read(folder).examples(as_of - READ_DAYS * DAY, as_of, known_by=as_of)
+    found = dataset.examples(as_of - READ_DAYS * DAY, as_of, known_by=as_of)
     if not len(found):
         raise TrainingError("the data set holds no example whose label counts yet")
     is_flooded, _ = floods(found.rows, GuardsPolicy.load())

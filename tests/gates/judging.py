@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.training import refit
 from services.training.assess import Fit
+from services.training.dataset import Dataset
 from services.training.examples import Examples
 from services.training.fit import FITS
 from services.training.publish import manifest_of
@@ -27,7 +28,7 @@ def main() -> int:
     arguments = _arguments()
     settings = Settings.model_validate_json(sys.stdin.buffer.read())
     FITS.update(PLANTED)
-    examples = refit.read(arguments.dataset, arguments.as_of)
+    examples = refit.read(Dataset.read(arguments.dataset), arguments.as_of)
     for candidate in (*HONEST, *BAD):
         out = _folder(arguments, candidate)
         changed = candidate.change(examples, settings) if candidate.change else examples

@@ -93,7 +93,7 @@ def test_a_refit_leaves_a_judged_model_that_loads(
     monkeypatch.setattr(assess, "read_topic", lambda settings, topic: iter(()))
     out = tmp_path / "refit"
     out.mkdir()
-    version = refit.fitted(refit.read(folder, AS_OF), None, AS_OF, out, settings)
+    version = refit.fitted(refit.read(Dataset.read(folder), AS_OF), None, AS_OF, out, settings)
     manifest = msgspec.json.decode((out / refit.MANIFEST).read_bytes(), type=Manifest)
     verdicts = msgspec.json.decode((out / refit.VERDICTS).read_bytes(), type=list[Verdict])
     assert (manifest.version, manifest.as_of) == (version, AS_OF)
@@ -115,7 +115,7 @@ def test_a_refit_learns_from_no_day_on_which_windows_were_filling(
 ) -> None:
     taken: list[Recipe] = []
     monkeypatch.setattr(refit, "made", lambda examples, recipe, *_: taken.append(recipe))
-    examples = refit.read(folder, AS_OF)
+    examples = refit.read(Dataset.read(folder), AS_OF)
     refit.fitted(examples, matured_until(examples) - age * DAY, AS_OF, tmp_path, settings)
     assert [each.days for each in taken] == [days]
 
@@ -133,7 +133,7 @@ def test_a_card_tells_of_the_model_that_had_not_learned_from_the_payments_of_the
     monkeypatch.setattr(assess, "facts_of", caught)
     out = tmp_path / "refit"
     out.mkdir()
-    refit.made(refit.read(folder, AS_OF), Recipe(), AS_OF, out, settings)
+    refit.made(refit.read(Dataset.read(folder), AS_OF), Recipe(), AS_OF, out, settings)
     ((of_the_card, of_the_trial),) = seen
     np.testing.assert_array_equal(of_the_card, of_the_trial)
 
@@ -141,7 +141,7 @@ def test_a_card_tells_of_the_model_that_had_not_learned_from_the_payments_of_the
 def test_a_refit_reads_as_many_days_as_the_longest_recipe_needs_and_they_are_kept(tmp_path: Path) -> None:
     days = READ_DAYS + 5
     dataset = committed(rows(days), tmp_path / "long")
-    examples = refit.read(dataset.folder, (FIRST + days + 9) * DAY)
+    examples = refit.read(dataset, (FIRST + days + 9) * DAY)
     for recipe in ALTERNATIVES:
         end = matured_until(examples) - (FOLDS - 1) * recipe.test_days * DAY
         windows = split(end, recipe.days, recipe.delay_days, recipe.test_days)
@@ -151,16 +151,16 @@ def test_a_refit_reads_as_many_days_as_the_longest_recipe_needs_and_they_are_kep
 
 
 def test_a_set_of_broken_form_is_not_learned_from(folder: Path, settings: Settings, tmp_path: Path) -> None:
-    examples = refit.read(folder, AS_OF)
+    examples = refit.read(Dataset.read(folder), AS_OF)
     examples.features[-100, 1] = -1
     with pytest.raises(TrainingError, match="not fit to learn from: form: is_weekend"):
         refit.fitted(examples, None, AS_OF, tmp_path, settings)
 
 
 def test_labels_that_count_later_are_not_read(folder: Path) -> None:
-    assert refit.read(folder, (FIRST + 20) * DAY).times.max() <= (FIRST + 12) * DAY
+    assert refit.read(Dataset.read(folder), (FIRST + 20) * DAY).times.max() <= (FIRST + 12) * DAY
     with pytest.raises(TrainingError, match="no example whose label counts yet"):
-        refit.read(folder, FIRST * DAY)
+        refit.read(Dataset.read(folder), FIRST * DAY)
 
 
 def test_a_flood_of_labels_is_told_of_and_not_learned_from(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_flood_of_labels_is_told_of_and_not_learned_from(tmp_path: Path) -> No
         now = at + days * DAY
         found = newest_floods(believed(dataset, *policies, now)[1], now, FEATURES.label_lag)
         assert [(each.name, each.labels, each.limit) for each in found] == told
-    read = refit.read(dataset.folder, AS_OF).rows
+    read = refit.read(dataset, AS_OF).rows
     assert read.height == DAYS * DAILY - 130
     counted, _ = believed(dataset, *policies, AS_OF)
     assert counted.height == DAYS * DAILY - 130
