@@ -30,13 +30,13 @@ CONSUMER = {
     "partition.assignment.strategy": "range",
     "session.timeout.ms": SESSION_MS,
     "heartbeat.interval.ms": 2000,
-    "queued.max.messages.kbytes": 32_768,
+    "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 1,  # a request costs as much as a batch: none for what would only wait here
-    "fetch.queue.backoff.ms": 8,
+    "fetch.queue.backoff.ms": 8,  # one second by default, in which a stage empties its queue and waits
 }
 # For a consumer of many partitions. With the two above, one whose records wait here is left out of the next
 # fetch; where the others have nothing, that fetch waits, and so does the partition.
-AS_THEY_COME = {"queued.min.messages": 100_000, "fetch.queue.backoff.ms": 1000}
+AS_THEY_COME = {"queued.min.messages": 100_000}
 
 PRODUCER = {
     "socket.timeout.ms": SOCKET_MS,
