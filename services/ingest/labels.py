@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.ingest.messages import RawLabel, microseconds
-from services.ingest.payments import avro_text, checked_text, checked_time
+from services.ingest.payments import checked_text, checked_time
 from services.ingest.reasons import InvalidMessage, Reason
-from shared.wire import long_bytes
+from shared.wire import long_bytes, text_bytes
 
 LABELS = {"genuine": long_bytes(0), "fraud": long_bytes(1)}
 
@@ -34,5 +34,5 @@ def checked_label(raw: RawLabel, max_length: int) -> Label:
     if raw.label not in LABELS:
         raise InvalidMessage(Reason.WRONG_TYPE, "label is neither genuine nor fraud")
     time = checked_time(microseconds(raw.label_time))
-    front = (avro_text(name), LABELS[raw.label], long_bytes(time), avro_text(origin))
+    front = (text_bytes(name), LABELS[raw.label], long_bytes(time), text_bytes(origin))
     return Label(name, time, b"".join(front))

@@ -11,12 +11,10 @@ from services.ingest.messages import RawPayment, microseconds
 from services.ingest.money import Currency
 from services.ingest.reasons import InvalidMessage, Reason
 from shared.settings import SettingsError
-from shared.wire import long_bytes
+from shared.wire import long_bytes, optional_text_bytes, text_bytes
 
 TOKEN_BYTES = 16
 TOKENISED = ("card_number", "customer_id", "terminal_id", "device_id")
-_NULL = b"\0"
-_PRESENT = b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class PaymentChecks:
             )
         event_time = checked_time(microseconds(raw.event_time))
         back = (
-            avro_text(customer),
-            avro_text(terminal),
+            text_bytes(customer),
+            text_bytes(terminal),
             long_bytes(raw.amount),
             currency.avro,
             long_bytes(currency.base(raw.amount)),
@@ -98,26 +96,24 @@ class PaymentChecks:
             self._optional("device_id", raw.device_id),
             self._card_token(raw.card_number),
         )
-        return Payment(name, customer, event_time, avro_text(name) + long_bytes(event_time), b"".join(back))
+        return Payment(name, customer, event_time, text_bytes(name) + long_bytes(event_time), b"".join(back))
 
     def _id(self, field: str, text: str) -> bytes:
         content = checked_text(field, text, self.max_length)
         return self.token(content) if field in self.token_fields else content
 
     def _optional(self, field: str, text: object) -> bytes:
-        if not isinstance(text, str):
-            return _NULL
-        return _PRESENT + avro_text(self._id(field, text))
+        return optional_text_bytes(self._id(field, text) if isinstance(text, str) else None)
 
     def _card_token(self, number: object) -> bytes:
         if not isinstance(number, str):
-            return _NULL
+            return optional_text_bytes(None)
         content = checked_text("card_number", number, self.max_length)
         if "card_number" not in self.token_fields:
             raise InvalidMessage(
                 Reason.FORBIDDEN_FIELD, "a card number came, and ingest.token_fields does not hold it"
             )
-        return _PRESENT + avro_text(self.token(content))
+        return optional_text_bytes(self.token(content))
 
     def _channel(self, channel: object) -> bytes:
         symbol = channel if isinstance(channel, str) else "unknown"
@@ -147,8 +143,3 @@ def checked_text(field: str, text: str, max_length: int) -> bytes:
     if not text or not text.isprintable():
         raise InvalidMessage(Reason.INVALID_TEXT, f"{field} is empty or holds what cannot be printed")
     return text.encode()
-
-
-def avro_text(content: bytes) -> bytes:
-    """Return UTF-8 as an Avro string."""
-    return long_bytes(len(content)) + content

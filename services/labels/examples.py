@@ -90,5 +90,4 @@ def _end(is_fraud: bool, time: int, origin: str, rank: int) -> bytes:
 
 @lru_cache(64)
 def _told(origin: str, rank: int) -> bytes:
-    name = origin.encode()
-    return wire.long_bytes(len(name)) + name + wire.long_bytes(rank)
+    return wire.text_bytes(origin) + wire.long_bytes(rank)

@@ -10,13 +10,12 @@ import polars as pl
 
 from services.replay.delayed import DelayedLabel
 from services.replay.payments import OPTIONAL, REQUIRED
-from shared.wire import long_bytes
+from shared.wire import long_bytes, optional_text_bytes, text_bytes
 from shared.wire.framing import header
 
 Record = tuple[bytes, bytes]
 """Key and value."""
 PAYMENTS, LABELS = "transactions.raw.v1", "labels.raw.v1"
-_NULL, _PRESENT = b"\0", b"\x02"
 
 
 def avro_payments(frame: pl.DataFrame) -> list[Record]:
@@ -24,14 +23,14 @@ def avro_payments(frame: pl.DataFrame) -> list[Record]:
     front = header(PAYMENTS)
     optional = [frame[name].to_list() if name in frame.columns else None for name in OPTIONAL]
     is_bare = all(column is None for column in optional)
-    nothing = _NULL * len(OPTIONAL)
+    nothing = optional_text_bytes(None) * len(OPTIONAL)
     records = []
     for row, payment in enumerate(frame.select(*REQUIRED).iter_rows()):
         name, time, customer, terminal, amount, currency = payment
         key = customer.encode()
-        fields = (_text(name), long_bytes(time), _bytes(key), _text(terminal))
+        fields = (text_bytes(name), long_bytes(time), text_bytes(key), text_bytes(terminal))
         end = nothing if is_bare else b"".join([_optional(column, row) for column in optional])
-        records.append((key, b"".join((front, *fields, long_bytes(amount), _text(currency), end))))
+        records.append((key, b"".join((front, *fields, long_bytes(amount), text_bytes(currency), end))))
     return records
 
 
@@ -49,10 +48,10 @@ def avro_labels(labels: Iterable[DelayedLabel]) -> list[Record]:
         (
             each.transaction_id.encode(),
             front
-            + _text(each.transaction_id)
-            + _text(each.label)
+            + text_bytes(each.transaction_id)
+            + text_bytes(each.label)
             + long_bytes(each.label_time)
-            + _text(each.origin),
+            + text_bytes(each.origin),
         )
         for each in labels
     ]
@@ -73,14 +72,6 @@ def _json(row: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode({name: value for name, value in row.items() if value is not None})
 
 
-def _text(text: str) -> bytes:
-    return _bytes(text.encode())
-
-
-def _bytes(content: bytes) -> bytes:
-    return long_bytes(len(content)) + content
-
-
 def _optional(column: list[Any] | None, row: int) -> bytes:
     value = column[row] if column is not None else None
-    return _NULL if value is None else _PRESENT + _text(str(value))
+    return optional_text_bytes(None if value is None else str(value))

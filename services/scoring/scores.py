@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shared.wire import long_bytes
+from shared.wire import long_bytes, optional_text_bytes
 
 NULL, PRESENT = 0, 2  # the branches of ["null", ...] as Avro writes them
 DOUBLE_BYTES = 8
@@ -76,9 +76,9 @@ def appended(champion: Scored, decisions: Codes, challenger: Scored, policy_vers
     parts = (
         _optional_doubles(champion),
         (decisions.astype(np.uint8) << 1).reshape(count, 1),  # zigzag of a small number
-        _constant(_optional_string(champion.version), count),
+        _constant(optional_text_bytes(champion.version), count),
         _optional_doubles(challenger),
-        _constant(_optional_string(challenger.version), count),
+        _constant(optional_text_bytes(challenger.version), count),
         _constant(long_bytes(policy_version), count),
     )
     return np.concatenate(parts, axis=1)
@@ -92,13 +92,6 @@ def _optional_doubles(column: Scored) -> Block:
     block[:, 0] = PRESENT
     block[:, 1:] = column.scores.astype("<f8").view(np.uint8).reshape(count, DOUBLE_BYTES)
     return block
-
-
-def _optional_string(text: str | None) -> bytes:
-    if text is None:
-        return bytes([NULL])
-    content = text.encode()
-    return bytes([PRESENT]) + long_bytes(len(content)) + content
 
 
 def _constant(content: bytes, count: int) -> Block:

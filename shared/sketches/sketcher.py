@@ -12,6 +12,7 @@ import schemas
 from shared import wire
 from shared.sketches.layout import Bins, Layout, count_row
 from shared.stream.records import Outgoing
+from shared.wire.framing import header
 
 TOPIC = "sketches.v1"
 MS_PER_SECOND = 1000
@@ -54,6 +55,9 @@ class Sketcher:
         partitions = schemas.partition_count(origin.topic)
         self._origin = origin
         self._layout = layout
+        kind = wire.long_bytes(schemas.symbols(TOPIC, "kind").index(origin.kind))
+        self._front = header(TOPIC) + wire.text_bytes(origin.writer) + kind + wire.text_bytes(origin.topic)
+        self._names = wire.text_array(layout.names) + wire.long_array(np.array(layout.sizes))
         self._span_ms, self._period = span_seconds * MS_PER_SECOND, period
         self._marks = np.zeros((partitions, COUNT + 1), np.int64)
         self._counts = np.zeros((partitions, layout.width), np.int64)
@@ -100,22 +104,17 @@ class Sketcher:
 
     def _close(self, partition: int) -> bytes:
         marks = self._marks[partition].tolist()
-        sketch = wire.encode(
-            TOPIC,
-            {
-                **self._origin._asdict(),
-                "partition": partition,
-                "first_offset": marks[FIRST_OFFSET],
-                "last_offset": marks[LAST_OFFSET],
-                "first_event_time": marks[FIRST_TIME],
-                "last_event_time": marks[LAST_TIME],
-                "model_version": self._model_version,
-                "count": marks[COUNT],
-                "names": self._layout.names,
-                "sizes": self._layout.sizes,
-                "counts": self._counts[partition].tolist(),
-                "sums": self._sums[partition].tolist(),
-            },
+        numbers = [partition, *(marks[each] for each in (FIRST_OFFSET, LAST_OFFSET, FIRST_TIME, LAST_TIME))]
+        sketch = b"".join(
+            (
+                self._front,
+                *map(wire.long_bytes, numbers),
+                wire.optional_text_bytes(self._model_version),
+                wire.long_bytes(marks[COUNT]),
+                self._names,
+                wire.long_array(self._counts[partition]),
+                wire.double_array(self._sums[partition]),
+            )
         )
         self._marks[partition] = 0
         self._counts[partition] = 0

@@ -7,6 +7,7 @@ from shared.wire.growth import float_block, grow, long_bytes, source_bytes, sour
 from shared.wire.joined import Joined, join
 from shared.wire.single import decode, encode
 from shared.wire.times import event_times
+from shared.wire.values import double_array, long_array, optional_text_bytes, text_array, text_bytes
 
 __all__ = [
     "Fields",
@@ -14,6 +15,7 @@ __all__ = [
     "WireError",
     "decode",
     "decode_columns",
+    "double_array",
     "encode",
     "event_times",
     "feature_matrix",
@@ -21,9 +23,13 @@ __all__ = [
     "float_block",
     "grow",
     "join",
+    "long_array",
     "long_bytes",
+    "optional_text_bytes",
     "schema_id",
     "schema_name",
     "source_bytes",
     "sources",
+    "text_array",
+    "text_bytes",
 ]

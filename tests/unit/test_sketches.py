@@ -158,3 +158,29 @@ def test_cutting_the_log_into_other_batches_gives_the_same_sketches(rows, size):
 def mixed(part, start):
     whole = traffic([start + at for at in range(len(part))], [ms for _, ms in part])
     return whole._replace(partitions=np.array([partition for partition, _ in part], np.int32))
+
+
+@given(st.lists(st.integers(-(1 << 62), 1 << 62)), st.lists(st.text(max_size=200), max_size=3))
+@settings(deadline=None)
+def test_arrays_are_written_as_fastavro_writes_them(numbers, names):
+    record = {
+        **{"writer": "w", "kind": "labels", "topic": "t", "model_version": None},
+        **dict.fromkeys(("partition", "first_offset", "last_offset", "count"), 0),
+        **dict.fromkeys(("first_event_time", "last_event_time"), 0),
+        **{"names": names, "sizes": [2] * len(names), "counts": numbers, "sums": [float(n) for n in numbers]},
+    }
+    arrays = (
+        wire.text_array(names),
+        wire.long_array(np.full(len(names), 2)),
+        wire.long_array(np.array(numbers, np.int64)),
+        wire.double_array(np.array(numbers, np.float64)),
+    )
+    assert wire.encode("sketches.v1", record).endswith(b"\0" + b"".join(arrays))
+
+
+def test_a_sketch_is_written_as_fastavro_writes_it():
+    for version in ("m1", None):
+        sketches = sketcher()
+        sketches.add(traffic([3, 4], [5_000, 5_999]), version)
+        ((sketch,),) = [each.values for each in sketches.release(0)]
+        assert wire.encode("sketches.v1", wire.decode(sketch, "sketches.v1")) == sketch
