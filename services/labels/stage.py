@@ -111,50 +111,48 @@ class LabelsStage(Stage):
         self._settle(self._stores[partition], proven[-1])
 
     def _settle(self, store: Store, swept: int) -> None:
-        for time, name in store.due(b"h", store.mark.swept, swept):
-            store.drop_due(time, name)
-        for time, name in store.due(b"e", store.mark.swept, swept):
-            store.forget(name, time)
+        past = store.mark.swept - self._times.correction, swept - self._times.correction
+        store.forget(scores=past, labels=(store.mark.swept, swept))
         store.mark.swept = swept
         store.write()
 
     def _take_scores(self, partition: int, batch: Batch, rows: list[int], join: Join) -> None:
         store = self._stores[partition]
         times = batch.event_times[rows].tolist()
+        store.mark.watermark = max(store.mark.watermark, *times)
+        until = store.mark.watermark - self._times.label_lag
         names = [batch.keys[row] for row in rows]
         found = store.labels(names)
         for row, name, time, versions in zip(rows, names, times, found, strict=True):
             score = Score(int(batch.offsets[row]), time, batch.values[row])
-            store.put_score(name, score, self._times.horizon, self._times.correction)
+            store.put_score(name, score)
             for version in versions:
                 self._count("early", 1)
                 join.outcome(partition, score, version)
             if versions:
                 join.explicit(partition, score, versions[-1], score.offset)
-            elif time + self._times.horizon < self._swept[partition]:
+            elif time + self._times.horizon < until:
                 join.implied(partition, score, time + self._times.horizon, score.offset)
-        store.mark.watermark = max(store.mark.watermark, *times)
-        self._sweep(partition, int(batch.offsets[rows[-1]]) + 1, join)
+        self._sweep(partition, until, int(batch.offsets[rows[-1]]) + 1, set(names), join)
 
-    def _sweep(self, partition: int, reached: int, join: Join) -> None:
-        store = self._stores[partition]
-        until = store.mark.watermark - self._times.label_lag
+    def _sweep(self, partition: int, until: int, reached: int, taken: set[bytes], join: Join) -> None:
+        store, horizon = self._stores[partition], self._times.horizon
         if until <= self._swept[partition]:
             return
-        due = list(store.due(b"h", self._swept[partition], until))
+        between = store.scores_between(self._swept[partition] - horizon, until - horizon)
+        due = [(name, score) for name, score in between if name not in taken]
         if due:
-            names = [name for _, name in due]
-            pairs = zip(due, store.scores(names), store.labels(names), strict=True)
-            for (time, _), score, versions in pairs:
-                if score is not None and not versions:
-                    join.implied(partition, score, time, reached - 1)
+            known = store.labels([name for name, _ in due])
+            for (_, score), versions in zip(due, known, strict=True):
+                if not versions:
+                    join.implied(partition, score, score.event_time + horizon, reached - 1)
         self._find_orphans(partition, until, join)
         self._swept[partition] = until
         self._unproven[partition].append((reached, until))
 
     def _find_orphans(self, partition: int, until: int, join: Join) -> None:
         store = self._stores[partition]
-        names = [name for _, name in store.due(b"e", self._swept[partition], until)]
+        names = list(store.label_ends(self._swept[partition], until))
         if not names:
             return
         for name, score, versions in zip(names, store.scores(names), store.labels(names), strict=True):

@@ -1,8 +1,9 @@
 """What the join remembers of one partition, in RocksDB.
 
-Keys: ``s`` + id: a score as framed bytes after its 16 bytes of place and event time; ``l`` + id: the
-versions of its label; ``h`` + due time + id: scores that wait for their horizon; ``e`` + time + id: what
-is forgotten at the end of the correction horizon; ``m``: offsets, watermark and sweep mark.
+Keys: ``r`` + event time + id: a score as framed bytes after its offset, where it is met in the order in
+which horizons pass; ``i`` + id: the event time of its score; ``l`` + id: the versions of its label;
+``e`` + time + id: labels that are forgotten at the end of the correction horizon; ``m2``: offsets,
+watermark and sweep mark. A store without it, as of an older layout, is filled again from the log.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from rocksdict import ReadOptions, WriteBatch
 
 from shared.stream.rocks import opened
 
-_SCORE = struct.Struct(">qq")
+_OFFSET = struct.Struct(">q")
+_MARK = b"m2"
+TIMED_BYTES = 9  # of a kind and a time
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -36,7 +39,6 @@ class Mark(msgspec.Struct, array_like=True):
     applied: dict[str, int] = {}
     watermark: int = 0
     swept: int = 0
-    forgotten: int = 0
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -52,54 +54,56 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._rows = opened(folder)
-        content = self._rows.get(b"m")
+        content = self._rows.get(_MARK)
         self.mark = msgspec.msgpack.decode(content, type=Mark) if content else Mark()
         self._writes = WriteBatch(raw_mode=True)
         self._fresh: dict[bytes, bytes | None] = {}
 
     def scores(self, ids: Sequence[bytes]) -> list[Score | None]:
         """Return the scores of transactions, None where there is none."""
-        return [_score(content) for content in self._get([b"s" + each for each in ids])]
+        times = self._get([b"i" + each for each in ids])
+        keys = [b"r" + time + each if time else b"" for time, each in zip(times, ids, strict=True)]
+        pairs = zip(keys, self._get(keys), strict=True)
+        return [_score(key, content) if content is not None else None for key, content in pairs]
 
     def labels(self, ids: Sequence[bytes]) -> list[list[Version]]:
         """Return the label versions of transactions, in the order of their times."""
         return [_versions(content) for content in self._get([b"l" + each for each in ids])]
 
-    def put_score(self, name: bytes, score: Score, horizon: int, end: int) -> None:
-        """Remember a score, due at its horizon and forgotten at ``end``."""
-        self._put(b"s" + name, _SCORE.pack(score.offset, score.event_time) + score.value)
-        self._put(_timed(b"h", score.event_time + horizon, name), b"")
-        self._put(_timed(b"e", score.event_time + end, name), b"")
+    def put_score(self, name: bytes, score: Score) -> None:
+        """Remember a score."""
+        key = _timed(b"r", score.event_time, name)
+        self._put(key, _OFFSET.pack(score.offset) + score.value)
+        self._put(b"i" + name, key[1:TIMED_BYTES])
 
     def put_labels(self, name: bytes, versions: Sequence[Version], end: int) -> None:
         """Remember the label versions of a transaction until ``end`` after the last of them."""
         self._put(b"l" + name, msgspec.msgpack.encode(list(versions)))
         self._put(_timed(b"e", versions[-1].label_time + end, name), b"")
 
-    def due(self, kind: bytes, first: int, last: int) -> Iterator[tuple[int, bytes]]:
-        """Yield time and id of what is due in [first, last): ``h`` horizons, ``e`` ends."""
-        walk = self._rows.iter(ReadOptions())
-        walk.seek(_timed(kind, max(first, 0), b""))
-        while walk.valid():
-            key = walk.key()
-            if key[:1] != kind or _time(key) >= last:
-                return
-            yield _time(key), key[9:]
-            walk.next()
+    def scores_between(self, first: int, last: int) -> Iterator[tuple[bytes, Score]]:
+        """Yield id and score of the payments of [first, last), in the order of their event times.
 
-    def forget(self, name: bytes, time: int) -> None:
-        """Drop a score, its labels and its end."""
-        for key in (b"s" + name, b"l" + name, _timed(b"e", time, name)):
-            self._writes.delete(key)
-            self._fresh[key] = None
+        Of those that were written: what was put since is not among them.
+        """
+        for key, content in self._range(b"r", first, last):
+            yield key[TIMED_BYTES:], _score(key, content)
 
-    def drop_due(self, time: int, name: bytes) -> None:
-        """Drop a horizon whose example is durable."""
-        self._writes.delete(_timed(b"h", time, name))
+    def label_ends(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the ids of labels that are forgotten in [first, last)."""
+        for key, _ in self._range(b"e", first, last):
+            yield key[TIMED_BYTES:]
+
+    def forget(self, scores: tuple[int, int], labels: tuple[int, int]) -> None:
+        """Drop the scores of payments from a first to before a last time, and labels by their ends."""
+        for key, _ in self._range(b"r", *scores):
+            self._drop(key, b"i" + key[TIMED_BYTES:], b"l" + key[TIMED_BYTES:])
+        for key, _ in self._range(b"e", *labels):
+            self._drop(key, b"l" + key[TIMED_BYTES:])
 
     def write(self) -> None:
         """Write everything since the last call at once, with the mark."""
-        self._writes.put(b"m", msgspec.msgpack.encode(self.mark))
+        self._writes.put(_MARK, msgspec.msgpack.encode(self.mark))
         self._rows.write(self._writes)
         self._writes = WriteBatch(raw_mode=True)
         self._fresh.clear()
@@ -112,16 +116,28 @@ class Store:
         self._writes.put(key, content)
         self._fresh[key] = content
 
+    def _drop(self, *keys: bytes) -> None:
+        for key in keys:
+            self._writes.delete(key)
+            self._fresh[key] = None
+
+    def _range(self, kind: bytes, first: int, last: int) -> Iterator[tuple[bytes, bytes]]:
+        end = _timed(kind, max(last, 0), b"")
+        walk = self._rows.iter(ReadOptions())
+        walk.seek(_timed(kind, max(first, 0), b""))
+        while walk.valid() and (key := walk.key()) < end:
+            yield key, walk.value()
+            walk.next()
+
     def _get(self, keys: list[bytes]) -> list[bytes | None]:
         found = cast(list[bytes | None], self._rows.get(cast(Any, keys)))
         return [self._fresh.get(key, content) for key, content in zip(keys, found, strict=True)]
 
 
-def _score(content: bytes | None) -> Score | None:
-    if content is None:
-        return None
-    offset, event_time = _SCORE.unpack_from(content)
-    return Score(offset, event_time, content[_SCORE.size :])
+def _score(key: bytes, content: bytes) -> Score:
+    event_time = int.from_bytes(key[1:TIMED_BYTES], "big")
+    (offset,) = _OFFSET.unpack_from(content)
+    return Score(offset, event_time, content[_OFFSET.size :])
 
 
 def _versions(content: bytes | None) -> list[Version]:
@@ -130,7 +146,3 @@ def _versions(content: bytes | None) -> list[Version]:
 
 def _timed(kind: bytes, time: int, name: bytes) -> bytes:
     return kind + time.to_bytes(8, "big") + name
-
-
-def _time(key: bytes) -> int:
-    return int.from_bytes(key[1:9], "big")

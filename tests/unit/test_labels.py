@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,26 @@ def test_a_payment_is_genuine_by_implication_once_the_watermark_is_past_horizon_
     assert at_the_edge.register == {}
     assert beyond.register == {"a": (0, 100 + HORIZON, "genuine")}
     assert beyond.outcomes == set()
+
+
+@pytest.mark.parametrize("is_taken_again", [False, True])
+def test_a_horizon_that_passes_within_a_batch_is_seen_once(is_taken_again: bool, tmp_path: Path) -> None:
+    records = [score("a", 100), score("b", 100 + HORIZON + LAG + 1), score("c", 90)]
+    run = Run(records, tmp_path)
+    keys, values = [name.encode() for _, name, _ in records], [value for _, _, value in records]
+    places = np.zeros(3, np.int32), np.arange(3), np.zeros(3, np.int64)
+    if is_taken_again:
+        stage = labels_stage(tmp_path, Counter())
+        stage.applied(0)
+        stage.process(Batch(SCORES, keys, values, *places))
+        stage.close()
+    stage = labels_stage(tmp_path, Counter())
+    stage.applied(0)
+    outgoing = stage.process(Batch(SCORES, keys, values, *places))
+    stage.close()
+    run.receive(outgoing)
+    assert run.register == {"a": (0, 100 + HORIZON, "genuine"), "c": (0, 90 + HORIZON, "genuine")}
+    assert [len(each.values) for each in outgoing if each.topic == "examples.v1"] == [2]
 
 
 def test_a_later_label_corrects_what_was_implied() -> None:
