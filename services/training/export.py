@@ -14,7 +14,7 @@ from shared.models.package import MANIFEST, MODEL
 
 INSTALLED = "from shared.models.predictors import"
 ALONE = "from predictors import"
-NEEDED = ("msgspec", "numpy", "treelite")
+NEEDED = ("msgspec", "numba", "numpy", "treelite")
 DOCKERFILE = """\
 FROM python:3.11-slim
 WORKDIR /model

@@ -6,18 +6,20 @@ import io
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import numba
 import numpy as np
 import numpy.typing as npt
 import treelite
-import treelite.gtil
 
 Features = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
 CERTAIN = 1e-9  # a probability of 0 or 1 has no log odds
+NUMERICAL, AT_MOST = 1, 3  # treelite's numbers for a node that compares, and for <=
+TREE_FIELDS = ("node_type", "cmp", "split_index", "cleft", "cright", "default_left", "threshold")
 
 
 class Predictor(Protocol):
@@ -42,11 +44,42 @@ def corrected(probability: Scores, genuine_rate: float) -> Scores:
     return kept / (kept + 1.0 - probability)
 
 
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """An ensemble of trees, predicted by treelite's GTIL in one thread."""
+class Nodes(NamedTuple):
+    """The nodes of all trees, one after the other."""
 
-    model: treelite.Model
+    roots: npt.NDArray[np.int64]
+    """Where each tree begins."""
+    features: npt.NDArray[np.int32]
+    """What a node asks for; -1 at a leaf."""
+    lefts: npt.NDArray[np.int32]
+    """Where it goes on at the threshold or below."""
+    rights: npt.NDArray[np.int32]
+    undefined: npt.NDArray[np.int32]
+    """Where it goes on without the feature."""
+    thresholds: npt.NDArray[np.float64]
+    """At a leaf, what it adds."""
+
+
+class Trees:
+    """An ensemble of trees as scikit-learn makes them, kept by treelite.
+
+    Its own predictor takes four times as long for many rows, and twenty times for one.
+
+    Raises
+    ------
+    ValueError
+        If it is of another make: with categories, other comparisons, or another link.
+    """
+
+    def __init__(self, model: treelite.Model) -> None:
+        header = model.get_header_accessor()
+        self.model = model
+        self._is_mean = bool(header.get_field("average_tree_output")[0])
+        link = header.get_field("postprocessor")
+        if (link, self._is_mean) not in (("sigmoid", False), ("identity_multiclass", True)):
+            raise ValueError(f"trees with the link {link} are not known")
+        self._base = float(header.get_field("base_scores")[-1])
+        self._nodes = _nodes([model.get_tree_accessor(number) for number in range(model.num_tree)])
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Trees:
@@ -66,9 +99,56 @@ class Trees:
 
     def __call__(self, matrix: Features) -> Scores:
         """Return the probability of the last class."""
-        found = treelite.gtil.predict(self.model, matrix, nthread=1)
-        scores: Scores = found.reshape(len(matrix), -1)[:, -1].astype(np.float64)
-        return scores
+        if matrix.shape[1] != self.width:
+            raise ValueError(f"the trees take {self.width} features, not {matrix.shape[1]}")
+        sums: Scores = _sums(np.ascontiguousarray(matrix, np.float32), self._nodes)
+        if self._is_mean:
+            return sums / len(self._nodes.roots) + self._base
+        probability: Scores = 1.0 / (1.0 + np.exp(-(sums + self._base)))
+        return probability
+
+
+def _nodes(trees: Sequence[Any]) -> Nodes:
+    fields = {name: [tree.get_field(name) for tree in trees] for name in TREE_FIELDS}
+    sizes = [len(each) for each in fields["cleft"]]
+    starts = np.cumsum([0, *sizes])[:-1]
+    whole = {name: np.concatenate(parts) for name, parts in fields.items()}
+    is_leaf = whole["cleft"] < 0
+    if (whole["node_type"][~is_leaf] != NUMERICAL).any() or (whole["cmp"][~is_leaf] != AT_MOST).any():
+        raise ValueError("trees with categories, or other comparisons than with <=, are not known")
+    lefts, rights = (whole[name] + np.repeat(starts, sizes) for name in ("cleft", "cright"))
+    return Nodes(
+        starts.astype(np.int64),
+        np.where(is_leaf, -1, whole["split_index"]).astype(np.int32),
+        lefts.astype(np.int32),
+        rights.astype(np.int32),
+        np.where(whole["default_left"], lefts, rights).astype(np.int32),
+        np.where(is_leaf, np.concatenate([_leaves(tree) for tree in trees]), whole["threshold"]),
+    )
+
+
+def _leaves(tree: Any) -> Scores:
+    vectors, ends = tree.get_field("leaf_vector"), tree.get_field("leaf_vector_end").astype(np.int64)
+    found: Scores = vectors[np.maximum(ends, 1) - 1] if len(vectors) else tree.get_field("leaf_value")
+    return found
+
+
+@numba.njit(cache=True)
+def _sums(matrix: Features, nodes: Nodes) -> Scores:
+    found = np.zeros(len(matrix))
+    for row in range(len(matrix)):
+        for root in nodes.roots:
+            node = root
+            while nodes.features[node] >= 0:
+                value, threshold = matrix[row, nodes.features[node]], nodes.thresholds[node]
+                if value <= threshold:
+                    node = np.int64(nodes.lefts[node])
+                elif value > threshold:
+                    node = np.int64(nodes.rights[node])
+                else:
+                    node = np.int64(nodes.undefined[node])
+            found[row] += nodes.thresholds[node]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from shared.settings import Settings
 STARVED_BELOW = 50.0  # units of the base currency
 SHARPENED = 3.0
 TINY = 1e-280  # a deviation by which usual values stay finite and extreme ones do not
-STUMPS = 800
+STUMPS = 3200
 FINE_BINS = 1_500_000
 
 Change = Callable[[Examples, Settings], Examples]
