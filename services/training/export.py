@@ -21,6 +21,7 @@ WORKDIR /model
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
+ENV NUMBA_CACHE_DIR=/tmp/numba
 RUN useradd --uid 10001 model
 USER model
 ENTRYPOINT ["python", "score.py"]

@@ -61,12 +61,16 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
         entity, time, amount = batch.entity[row], batch.time[row], batch.amount[row]
         if has_labels:
             known = known_labels(state, plan, entity, time)
+        window, end, count, total = 0, 0, 0, 0
         for feature in range(len(plan.kind)):
             kind = plan.kind[feature]
             if kind <= NIGHT:
                 out[row, feature] = _own(plan, feature, time, amount)
             elif kind <= RISK:
-                out[row, feature] = _window(state, plan, feature, entity, time)
+                if plan.window[feature] != window or time - plan.delay[feature] != end:
+                    window, end = plan.window[feature], time - plan.delay[feature]
+                    count, total = _count_and_sum(state.payments, entity, end, window)
+                out[row, feature] = _window(state, plan, feature, entity, time, (count, total))
             elif kind <= HABIT_ABOVE:
                 out[row, feature] = _habit(state.payments, plan, feature, entity, at)
             else:
@@ -144,9 +148,9 @@ def _own(plan: Plan, feature: int, time: int, amount: int) -> Any:
 
 
 @numba.njit(cache=True)
-def _window(state: State, plan: Plan, feature: int, entity: int, time: int) -> Any:
+def _window(state: State, plan: Plan, feature: int, entity: int, time: int, within: Any) -> Any:
     kind, window, end = plan.kind[feature], plan.window[feature], time - plan.delay[feature]
-    count, total = _count_and_sum(state.payments, entity, end, window)
+    count, total = within
     if kind == COUNT:
         return float(count)
     if count == 0:

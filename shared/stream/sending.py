@@ -20,10 +20,8 @@ def parts_of(output: Outgoing, most_bytes: int) -> list[Part]:
     ValueError
         If a key and value are longer than ``most_bytes`` together.
     """
-    sizes = (len(key) + len(value) for key, value in zip(output.keys, output.values, strict=True))
-    longest = max(sizes, default=0)
-    if longest > most_bytes:
-        raise ValueError(f"a record of {longest} bytes for {output.topic}; the producer takes {most_bytes}")
+    if max(map(len, output.keys), default=0) + max(map(len, output.values), default=0) > most_bytes:
+        _check_sizes(output, most_bytes)
     # By partition: produce_batch of confluent-kafka 2.16 ignores the partition of a single message.
     chosen = partitions(output.keys, schemas.partition_count(output.topic))
     result: list[Part] = []
@@ -34,3 +32,9 @@ def parts_of(output: Outgoing, most_bytes: int) -> list[Part]:
         ]
         result.append((output.topic, partition, messages))
     return result
+
+
+def _check_sizes(output: Outgoing, most_bytes: int) -> None:
+    longest = max(len(key) + len(value) for key, value in zip(output.keys, output.values, strict=True))
+    if longest > most_bytes:
+        raise ValueError(f"a record of {longest} bytes for {output.topic}; the producer takes {most_bytes}")

@@ -223,6 +223,10 @@ def _gather(content: Bytes, firsts: Ints, width: int) -> Bytes:
     """Return ``width`` bytes from each place; where there is none, 0xFF, which is NaN."""
     found = np.empty((len(firsts), width), np.uint8)
     for row in range(len(firsts)):
-        for byte in range(width):
-            found[row, byte] = content[firsts[row] + byte] if firsts[row] >= 0 else 0xFF
+        if firsts[row] < 0:
+            found[row] = 0xFF
+            continue
+        first, target = np.uint64(firsts[row]), found[row]
+        for byte in range(np.uint64(width)):  # without signs it is a copy of memory
+            target[byte] = content[first + byte]
     return found

@@ -110,8 +110,10 @@ def long_bytes(number: int) -> bytes:
 @numba.njit(cache=True)
 def put(target: Bytes, at: int, content: Bytes, first: int, last: int) -> int:
     """Write ``content[first:last]`` at a place; return the place behind it."""
-    for byte in range(first, last):  # a loop compiles in a tenth of the time that slices take
-        target[at + byte - first] = content[byte]
+    # A loop compiles in a tenth of the time that slices take; without signs it is a copy of memory.
+    there, here = np.uint64(at), np.uint64(first)
+    for byte in range(np.uint64(max(last - first, 0))):
+        target[there + byte] = content[here + byte]
     return at + last - first
 
 
