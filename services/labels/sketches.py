@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from services.labels.examples import Join
 from shared import wire
@@ -28,7 +27,6 @@ LAYOUT = Layout(
     }
 )
 COLUMNS = ("score", "model_version", "decision", "amount_base")
-CODES = {decision.symbol: decision.value for decision in Decision}
 
 
 class LabelSketches:
@@ -52,16 +50,19 @@ class LabelSketches:
         values = [score.value for score in join.scores]
         if not values:
             return result
-        found = wire.decode_columns(values, COLUMNS)
+        found = wire.fields(wire.join(values), COLUMNS)
         times = np.array([score.event_time for score in join.scores], np.int64)
         places, triggers = np.array(join.partitions, np.int32), np.array(join.triggers, np.int64)
         accepted_ms = np.full(len(values), batch.accepted_ms.max())
         all_rows = Traffic(places, triggers, accepted_ms, times, _matrix(found, np.array(join.is_fraud)))
-        groups = found.select("model_version", day=pl.Series(times // DAY)).with_row_index("row")
-        for (version, day), rows in groups.drop_nulls().group_by("model_version", "day", maintain_order=True):
-            chosen = rows["row"].to_numpy()
-            traffic = Traffic(*(column[chosen] for column in all_rows))
-            result += self._sketcher(batch.topic, str(version), int(str(day))).add(traffic, str(version))
+        groups: dict[tuple[bytes, int], list[int]] = {}
+        days = (times // DAY).tolist()
+        for row, name in enumerate(zip(found.texts("model_version"), days, strict=True)):
+            groups.setdefault(name, []).append(row)
+        for (model, day), rows in groups.items():
+            if version := model.decode():  # none where no model acted
+                traffic = Traffic._make(column[rows] for column in all_rows)
+                result += self._sketcher(batch.topic, version, day).add(traffic, version)
         return result
 
     def release(self, partition: int) -> list[Outgoing]:
@@ -95,10 +96,10 @@ def _day(batch: Batch, join: Join) -> int:
     return max((version.label_time for _, _, version in join.outcomes), default=0) // DAY
 
 
-def _matrix(found: pl.DataFrame, is_fraud: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    scores = found["score"].cast(pl.Float64).to_numpy()
-    amounts = found["amount_base"].to_numpy().astype(np.float64)
-    decisions = found["decision"].cast(pl.String).replace_strict(CODES, return_dtype=pl.Float64).to_numpy()
+def _matrix(found: wire.Fields, is_fraud: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    scores = found.doubles("score")
+    amounts = found.numbers("amount_base").astype(np.float64)
+    decisions = found.numbers("decision").astype(np.float64)
     expected, realised = scores * amounts, is_fraud * amounts
     return np.column_stack(
         (

@@ -20,6 +20,7 @@ FIXED, NUMBER, TEXT, OPTIONAL_TEXT, DOUBLE, OPTIONAL_DOUBLE, FLOATS = range(7)
 WHOLE, CUT_SHORT, UNKNOWN_BRANCH, TRAILING = range(4)
 """What was found of a record: whole, ends in a field, a branch that the schema does not know, goes on."""
 ABSENT = -1
+DOUBLE_BYTES = 8
 States = npt.NDArray[np.int8]
 Plan = tuple[Ints, Ints, Ints]
 """Kind and size of each field, and the column of its place, -1 where it is not chosen."""
@@ -55,6 +56,11 @@ class Fields:
             raise WireError(f"records have different numbers of {name}")
         block = _gather(self.records.bytes, np.ascontiguousarray(spans[:, 0]), int(lengths[0]))
         return block.view(np.float32)
+
+    def doubles(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a field of doubles, shape (n,); an absent one is NaN."""
+        firsts = np.ascontiguousarray(self.places[:, self.names.index(name), 0])
+        return _gather(self.records.bytes, firsts, DOUBLE_BYTES).view(np.float64).reshape(-1)
 
     def texts(self, name: str) -> list[bytes]:
         """Return a field of strings as UTF-8; an absent one is empty."""
