@@ -47,7 +47,7 @@ class Store:
     """The memory of one partition; every batch is one atomic write with the offsets it came from."""
 
     def __init__(self, folder: Path) -> None:
-        self._rows = opened(folder)
+        (self._rows,) = opened(folder)
         content = self._rows.get(b"m")
         self.applied: dict[str, int] = msgspec.msgpack.decode(content) if content else {}
         self._writes = WriteBatch(raw_mode=True)

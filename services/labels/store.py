@@ -1,26 +1,28 @@
 """What the join remembers of one partition, in RocksDB.
 
 Keys: ``r`` + event time + id: a score as framed bytes after its offset, where it is met in the order in
-which horizons pass; ``i`` + id: the event time of its score; ``l`` + id: the versions of its label;
-``e`` + time + id: labels that are forgotten at the end of the correction horizon; ``m2``: offsets,
-watermark and sweep mark. A store without it, as of an older layout, is filled again from the log.
+which horizons pass; ``i`` + id: the event time of its score; ``e`` + time + id: labels that are forgotten
+at the end of the correction horizon; ``m3``: offsets, watermark and sweep mark. A store without it, as of
+an older layout, is filled again from the log. The versions of a label stand by id in a family of their own:
+nearly all payments that are asked for have none, and its few files tell that at once.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from rocksdict import ReadOptions, WriteBatch
+from rocksdict import Rdict, ReadOptions, WriteBatch
 
 from shared.stream.rocks import opened
 
 _OFFSET = struct.Struct(">q")
-_MARK = b"m2"
+_MARK = b"m3"
 TIMED_BYTES = 9  # of a kind and a time
+LABELS = "labels"
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -53,22 +55,25 @@ class Store:
     """The join's memory of one partition; every batch is one atomic write."""
 
     def __init__(self, folder: Path) -> None:
-        self._rows = opened(folder)
+        self._rows, self._labels = opened(folder, LABELS)
+        self._family = self._rows.get_column_family_handle(LABELS)
         content = self._rows.get(_MARK)
         self.mark = msgspec.msgpack.decode(content, type=Mark) if content else Mark()
         self._writes = WriteBatch(raw_mode=True)
         self._fresh: dict[bytes, bytes | None] = {}
+        self._fresh_labels: dict[bytes, bytes | None] = {}
 
     def scores(self, ids: Sequence[bytes]) -> list[Score | None]:
         """Return the scores of transactions, None where there is none."""
-        times = self._get([b"i" + each for each in ids])
+        times = _found(self._rows, [b"i" + each for each in ids], self._fresh)
         keys = [b"r" + time + each if time else b"" for time, each in zip(times, ids, strict=True)]
-        pairs = zip(keys, self._get(keys), strict=True)
+        pairs = zip(keys, _found(self._rows, keys, self._fresh), strict=True)
         return [_score(key, content) if content is not None else None for key, content in pairs]
 
     def labels(self, ids: Sequence[bytes]) -> list[list[Version]]:
         """Return the label versions of transactions, in the order of their times."""
-        return [_versions(content) for content in self._get([b"l" + each for each in ids])]
+        found = _found(self._labels, list(ids), self._fresh_labels)
+        return [_versions(content) if content else [] for content in found]
 
     def put_score(self, name: bytes, score: Score) -> None:
         """Remember a score."""
@@ -78,7 +83,7 @@ class Store:
 
     def put_labels(self, name: bytes, versions: Sequence[Version], end: int) -> None:
         """Remember the label versions of a transaction until ``end`` after the last of them."""
-        self._put(b"l" + name, msgspec.msgpack.encode(list(versions)))
+        self._keep_label(name, msgspec.msgpack.encode(list(versions)))
         self._put(_timed(b"e", versions[-1].label_time + end, name), b"")
 
     def scores_between(self, first: int, last: int) -> Iterator[tuple[bytes, Score]]:
@@ -97,9 +102,11 @@ class Store:
     def forget(self, scores: tuple[int, int], labels: tuple[int, int]) -> None:
         """Drop the scores of payments from a first to before a last time, and labels by their ends."""
         for key, _ in self._range(b"r", *scores):
-            self._drop(key, b"i" + key[TIMED_BYTES:], b"l" + key[TIMED_BYTES:])
+            self._drop(key, b"i" + key[TIMED_BYTES:])
+            self._keep_label(key[TIMED_BYTES:], None)
         for key, _ in self._range(b"e", *labels):
-            self._drop(key, b"l" + key[TIMED_BYTES:])
+            self._drop(key)
+            self._keep_label(key[TIMED_BYTES:], None)
 
     def write(self) -> None:
         """Write everything since the last call at once, with the mark."""
@@ -107,14 +114,24 @@ class Store:
         self._rows.write(self._writes)
         self._writes = WriteBatch(raw_mode=True)
         self._fresh.clear()
+        self._fresh_labels.clear()
 
     def close(self) -> None:
         """Close the files."""
+        del self._family  # which would keep them open
+        self._labels.close()
         self._rows.close()
 
     def _put(self, key: bytes, content: bytes) -> None:
         self._writes.put(key, content)
         self._fresh[key] = content
+
+    def _keep_label(self, name: bytes, content: bytes | None) -> None:
+        if content is None:
+            self._writes.delete(name, self._family)
+        else:
+            self._writes.put(name, content, self._family)
+        self._fresh_labels[name] = content
 
     def _drop(self, *keys: bytes) -> None:
         for key in keys:
@@ -129,9 +146,10 @@ class Store:
             yield key, walk.value()
             walk.next()
 
-    def _get(self, keys: list[bytes]) -> list[bytes | None]:
-        found = cast(list[bytes | None], self._rows.get(cast(Any, keys)))
-        return [self._fresh.get(key, content) for key, content in zip(keys, found, strict=True)]
+
+def _found(rows: Rdict, keys: list[bytes], fresh: Mapping[bytes, bytes | None]) -> list[bytes | None]:
+    found = cast(list[bytes | None], rows.get(cast(Any, keys)))
+    return [fresh.get(key, content) for key, content in zip(keys, found, strict=True)]
 
 
 def _score(key: bytes, content: bytes) -> Score:
@@ -140,8 +158,8 @@ def _score(key: bytes, content: bytes) -> Score:
     return Score(offset, event_time, content[_OFFSET.size :])
 
 
-def _versions(content: bytes | None) -> list[Version]:
-    return msgspec.msgpack.decode(content, type=list[Version]) if content else []
+def _versions(content: bytes) -> list[Version]:
+    return msgspec.msgpack.decode(content, type=list[Version])
 
 
 def _timed(kind: bytes, time: int, name: bytes) -> bytes:

@@ -12,8 +12,8 @@ BLOOM_BITS = 10  # a key, for one wrong answer in a hundred
 MEMTABLE_BLOOM_SHARE = 0.1
 
 
-def opened(folder: Path) -> Rdict:
-    """Return the store of bytes in a folder, made where there is none.
+def opened(folder: Path, *families: str) -> tuple[Rdict, ...]:
+    """Return the store of bytes in a folder, made where there is none, and column families of it.
 
     Indexes of its files lie in the cache: beside it, they would take memory for all that is kept. Most
     keys that are asked for are not there, which Bloom filters tell; and they come in no order, so that
@@ -30,5 +30,12 @@ def opened(folder: Path) -> Rdict:
     options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_SHARE)
     options.set_compaction_style(DBCompactionStyle.universal())
     options.set_block_based_table_factory(blocks)
+    options.create_missing_column_families(True)
     folder.mkdir(parents=True, exist_ok=True)
-    return Rdict(str(folder), options, access_type=AccessType.read_write())
+    rows = Rdict(
+        str(folder),
+        options,
+        column_families=dict.fromkeys(families, options),
+        access_type=AccessType.read_write(),
+    )
+    return rows, *(rows.get_column_family(name) for name in families)
