@@ -37,7 +37,7 @@ class Section(BaseModel):
 class StreamSettings(Section):
     """The run loop."""
 
-    batch_ms: int = Field(40, ge=1, le=100)
+    batch_ms: int = Field(25, ge=1, le=100)
     """How long raw records gather at the broker before a fetch is answered; what nobody waits for, longer."""
     commit_ms: int = Field(150, ge=10, le=200)
     checkpoint_seconds: float = Field(5.0, gt=0, le=3600)

@@ -28,9 +28,8 @@ from shared.stream.sending import parts_of
 from shared.stream.snapshots import Snapshots
 
 WAIT_SECONDS = 0.05
-TOGETHER_SECONDS = (
-    0.003  # in which all of a batch is here that an upstream stage sent, partition by partition
-)
+# An upstream stage sends a batch partition by partition: looked for so often, or until each has come.
+LOOKS, LOOK_SECONDS = 4, 0.001
 LEAVE_SECONDS = 8.0
 LOST_EXIT = 70
 ROOM = QUEUED_MESSAGES // 2
@@ -134,20 +133,23 @@ class Loop:
         return TopicPartition(topic, place.partition, reached.offset, reached.metadata())
 
     def _poll(self) -> list[Message]:
-        first = self.consumer.poll(0)
+        first, waits = self.consumer.poll(0), [0.0]
         if first is None:
-            first = self.consumer.poll(WAIT_SECONDS)
-            if first is None:
-                return []
-            time.sleep(TOGETHER_SECONDS)
-        before = self._rebalances
+            first, waits = self.consumer.poll(WAIT_SECONDS), [LOOK_SECONDS] * LOOKS
+        if first is None:
+            return []
         most = WATCHED_BATCH if self.marker.is_watchful else self.settings.stream.max_batch
-        more = self.consumer.consume(most - 1, 0)
-        if self._rebalances == before:
-            return [first, *more]
-        # A rebalance came in between: what was polled before it is read again from what was committed.
-        held = self.assignment.held.partitions
-        return [each for each in more if each.error() is not None or each.partition() in held]
+        found, held = [first], self.assignment.held
+        for wait in waits:
+            before = self._rebalances
+            more = self.consumer.consume(most - len(found), wait)
+            if self._rebalances != before:
+                # What was polled before it is read again from what was committed.
+                return [each for each in more if each.error() or each.partition() in held.partitions]
+            found += more
+            if len(found) == most or len({each.partition() for each in found}) == len(held.partitions):
+                break
+        return found
 
     def _take(self, messages: Sequence[Message]) -> None:
         for batch in batches.batches(messages, self.stage.inputs, self.settings.topic):

@@ -27,7 +27,7 @@ from shared.telemetry import Telemetry
 
 ANSWER_SECONDS = 30.0
 FAILED, UNREACHABLE = 1, 3
-PATIENCE = 4  # where nobody waits for what comes of records, so many times as long a batch of them gathers
+PATIENCE = 8  # where nobody waits for what comes of records, so many times as long a batch of them gathers
 SWITCH_SECONDS = 0.0005  # a thread that writes a cache or a checkpoint may not hold the loop up for long
 
 

@@ -258,6 +258,27 @@ def test_a_record_polled_before_a_rebalance_is_left_to_be_read_again(world: Worl
     assert loop.assignment.held.partitions == set()
 
 
+def test_what_came_before_a_rebalance_between_two_looks_is_left_too(world: World) -> None:
+    world.write(range(5))
+    loop = world.start(Counting())
+    loop.step()
+    loop.consumer.seek(TopicPartition(LAST, 0, 0))
+    poll, consume, counts = loop.consumer.poll, loop.consumer.consume, iter([2, 0])
+
+    def looks(count: int, timeout: float) -> Any:
+        wanted = next(counts)
+        if not wanted:
+            held = loop.consumer.assignment()
+            loop.on_revoke(loop.consumer, held)
+            loop.on_assign(loop.consumer, held)
+        return consume(wanted)
+
+    loop.consumer.poll = lambda timeout=1.0: poll() if timeout else None  # type: ignore[method-assign]
+    loop.consumer.consume = looks  # type: ignore[method-assign]
+    assert loop._poll() == []
+    assert next(counts, None) is None
+
+
 class WhenAwaited(Executor):
     """Writes a checkpoint no sooner than somebody waits for it, and notes that."""
 
