@@ -13,6 +13,8 @@ import fastavro
 import schemas
 from shared.wire.framing import HEADER_BYTES, WireError, header, schema_name
 
+LEAST_INT = -(1 << 31)
+
 
 def encode(name: str, record: Mapping[str, Any]) -> bytes:
     """Return a record framed; times are int microseconds.
@@ -25,6 +27,7 @@ def encode(name: str, record: Mapping[str, Any]) -> bytes:
     body = io.BytesIO(header(name))
     body.seek(HEADER_BYTES)
     try:
+        _check_ints(name, record)
         fastavro.schemaless_writer(body, _plain_schema(name), dict(record), strict_allow_default=True)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise WireError(f"not a record of {name}: {error}") from error
@@ -46,11 +49,31 @@ def decode(value: bytes, name: str | None = None) -> dict[str, Any]:
     body.seek(HEADER_BYTES)
     try:
         record: dict[str, Any] = fastavro.schemaless_reader(body, _plain_schema(found), None)  # type: ignore[assignment]
+        _check_ints(found, record)
     except (EOFError, ValueError, IndexError, KeyError, TypeError, MemoryError, OverflowError) as error:
         raise WireError(f"not a record of {found}: {error}") from error
     if body.tell() != len(value):
         raise WireError(f"{len(value) - body.tell()} bytes follow a record of {found}")
     return record
+
+
+def _check_ints(name: str, record: Mapping[str, Any]) -> None:
+    # fastavro writes and reads an int of any size; other readers keep its lowest 32 bits.
+    for field in _ints(name):
+        found = record.get(field)
+        for number in found if isinstance(found, list) else [found]:
+            if isinstance(number, int) and not LEAST_INT <= number < -LEAST_INT:
+                raise OverflowError(f"{field} is no int of 32 bits")
+
+
+@cache
+def _ints(name: str) -> tuple[str, ...]:
+    kinds = {field["name"]: field["type"] for field in schemas.avro(name)["fields"]}
+    return tuple(
+        field
+        for field, kind in kinds.items()
+        if "int" in (kind, isinstance(kind, dict) and kind.get("items"))
+    )
 
 
 @cache

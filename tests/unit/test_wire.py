@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import schemas
 from shared import wire
+from tests.unit.test_schemas import example
 
 PAYMENT = {
     "source": wire.source_bytes(1, 5),
@@ -133,3 +134,16 @@ def test_a_record_with_a_field_that_the_schema_lacks_is_refused() -> None:
 def test_decoding_arbitrary_bytes_raises_nothing_but_wire_errors(body: bytes) -> None:
     with contextlib.suppress(wire.WireError):
         wire.decode(b"\0" + wire.schema_id("transactions.v1").to_bytes(4, "big") + body)
+
+
+@pytest.mark.parametrize("number", [1 << 31, -(1 << 31) - 1, 74_378_922_146])
+@pytest.mark.parametrize(("name", "field"), [("dead-letters.v1", "partition"), ("sketches.v1", "sizes")])
+def test_an_int_of_more_than_32_bits_is_refused(name: str, field: str, number: int) -> None:
+    record, largest = example(name), (1 << 31) - 1
+    wanted = [[largest], [number]] if field == "sizes" else [largest, number]
+    good = wire.encode(name, record | {field: wanted[0]})
+    with pytest.raises(wire.WireError, match="32 bits"):
+        wire.encode(name, record | {field: wanted[1]})
+    assert wire.decode(good)[field] == wanted[0]
+    with pytest.raises(wire.WireError, match="32 bits"):
+        wire.decode(good.replace(wire.long_bytes(largest), wire.long_bytes(number)))
