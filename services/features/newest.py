@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from shared.compiled import compiled
 from shared.features.arena import Array, WarmMemory, enlarged
 from shared.features.blocks import Ints
 from shared.features.plan import NEVER
@@ -82,7 +82,8 @@ class NewestRows:
         """Take the features of payments in the order of the log; they wait for `acknowledged`."""
         table = self._table(partition)
         _hold(table, ids)
-        last = _keep(numbers, offsets, times, rows, (table.offsets, table.times, table.rows))
+        _keep(numbers, offsets, times, rows, (table.offsets, table.times, table.rows))
+        last = np.flatnonzero(table.offsets[numbers] == offsets)
         newest = Newest([ids[at] for at in numbers[last].tolist()], offsets[last], times[last], rows[last])
         end = int(offsets[-1]) + 1
         table.waiting.append((end, newest))
@@ -159,15 +160,15 @@ class NewestRows:
         return _Table(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, self._width), np.float32))
 
 
-@numba.njit(cache=True)
-def _keep(numbers: Ints, offsets: Ints, times: Ints, rows: Rows, kept: tuple[Ints, Ints, Rows]) -> Any:
+@compiled
+def _keep(numbers: Ints, offsets: Ints, times: Ints, rows: Rows, kept: tuple[Ints, Ints, Rows]) -> None:
     kept_offsets, kept_times, kept_rows = kept
     for row in range(len(numbers)):
         entity = numbers[row]
         if times[row] >= kept_times[entity]:
             kept_offsets[entity], kept_times[entity] = offsets[row], times[row]
-            kept_rows[entity] = rows[row]
-    return np.flatnonzero(kept_offsets[numbers] == offsets)
+            for column in range(rows.shape[1]):
+                kept_rows[entity, column] = rows[row, column]
 
 
 def _hold(table: _Table, ids: list[bytes]) -> None:

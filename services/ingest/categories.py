@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 import schemas
+from shared.compiled import compiled
 from shared.sketches import category
 from shared.wire.joined import Bytes, Ints
 
@@ -52,7 +52,7 @@ def counted(content: Bytes, parts: Ints) -> dict[str, int]:
     counts = np.zeros((len(TEXTS), SLOTS + 1), np.int64)
     channels = np.zeros(len(CHANNELS), np.int64)
     tally = Tally(np.zeros(shape, np.uint64), np.empty((*shape, 2), np.int64), counts, channels)
-    _take(content, parts, tally)
+    _take(content, parts, tally, np.zeros(len(TEXTS), np.int64))
     found = {
         category("channel", CHANNELS[code]): int(channels[code])
         for code in np.flatnonzero(channels).tolist()
@@ -67,9 +67,8 @@ def counted(content: Bytes, parts: Ints) -> dict[str, int]:
     return found
 
 
-@numba.njit(cache=True)
-def _take(content: Bytes, parts: Ints, tally: Tally) -> None:
-    used = np.zeros(len(TEXTS), np.int64)
+@compiled
+def _take(content: Bytes, parts: Ints, tally: Tally, used: Ints) -> None:
     for row in range(len(parts)):
         at = _after_text(content, _after_text(content, parts[row, 1]))  # customer_id, terminal_id
         at = _after_long(content, at)  # amount
@@ -84,7 +83,7 @@ def _take(content: Bytes, parts: Ints, tally: Tally) -> None:
                 at = _add(content, at, field, tally, used)
 
 
-@numba.njit(cache=True)
+@compiled
 def _add(content: Bytes, at: int, field: int, tally: Tally, used: Ints) -> int:
     """Count the text at a place; return what follows it."""
     length, first = _long(content, at)
@@ -99,7 +98,7 @@ def _add(content: Bytes, at: int, field: int, tally: Tally, used: Ints) -> int:
     return first + length
 
 
-@numba.njit(cache=True)
+@compiled
 def _slot(found: np.uint64, field: int, tally: Tally, used: Ints) -> int:
     slot = np.int64(found & np.uint64(SLOTS - 1))
     while tally.hashes[field, slot] != 0:
@@ -113,7 +112,7 @@ def _slot(found: np.uint64, field: int, tally: Tally, used: Ints) -> int:
     return int(slot)
 
 
-@numba.njit(cache=True)
+@compiled
 def _hash(content: Bytes, first: int, last: int) -> tuple[np.uint64, int]:
     """Return a 64-bit FNV-1a (Fowler, Noll and Vo, 1991) that is not 0, and how many digits there are."""
     value, digits = np.uint64(0xCBF29CE484222325), 0
@@ -123,7 +122,7 @@ def _hash(content: Bytes, first: int, last: int) -> tuple[np.uint64, int]:
     return max(value, np.uint64(1)), digits
 
 
-@numba.njit(cache=True)
+@compiled
 def _long(content: Bytes, at: int) -> tuple[int, int]:
     """Return an Avro long >= 0 and what follows it."""
     value, shift = np.int64(content[at] & 0x7F), 7
@@ -134,14 +133,14 @@ def _long(content: Bytes, at: int) -> tuple[int, int]:
     return int(value >> 1), at + 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _after_long(content: Bytes, at: int) -> int:
     while content[at] & 0x80:
         at += 1
     return at + 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _after_text(content: Bytes, at: int) -> int:
     length, first = _long(content, at)
     return first + length

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 import schemas
+from shared.compiled import compiled
 from shared.wire import Joined
 from shared.wire.fields import ABSENT
 from shared.wire.joined import Bytes, Ints, join
@@ -56,7 +56,7 @@ def _kind(declared: Any) -> int:
     return {"string": TEXT, "long": AMOUNT}.get(declared, OPTIONAL) if isinstance(declared, str) else OPTIONAL
 
 
-@numba.njit(cache=True)
+@compiled
 def _scan(records: Any, names: Any, rows: Ints, places: Ints, is_plain: npt.NDArray[np.bool_]) -> None:
     content, ends = records
     for row in rows:
@@ -64,7 +64,7 @@ def _scan(records: Any, names: Any, rows: Ints, places: Ints, is_plain: npt.NDAr
         is_plain[row] = _object(content, start, ends[row], names, places[row])
 
 
-@numba.njit(cache=True)
+@compiled
 def _object(content: Bytes, at: int, end: int, names: Any, places: Ints) -> bool:
     kinds = names[2]
     at = _token(content, at, end, 0x7B)  # {
@@ -93,7 +93,7 @@ def _object(content: Bytes, at: int, end: int, names: Any, places: Ints) -> bool
     return missing == 0
 
 
-@numba.njit(cache=True)
+@compiled
 def _space(content: Bytes, at: int, end: int) -> int:
     while at < end and (
         content[at] == 0x20 or content[at] == 0x0A or content[at] == 0x0D or content[at] == 0x09
@@ -102,14 +102,14 @@ def _space(content: Bytes, at: int, end: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@compiled
 def _token(content: Bytes, at: int, end: int, due: int) -> int:
     """Return what follows a character and the white space before it, -1 where it does not stand there."""
     at = _space(content, at, end)
     return at + 1 if at < end and content[at] == due else -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _text_end(content: Bytes, at: int, end: int) -> int:
     """Return where the quotation mark stands that ends a text, -1 where the text is not plain."""
     if at < 0:
@@ -121,7 +121,7 @@ def _text_end(content: Bytes, at: int, end: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _field(content: Bytes, first: int, last: int, names: Any) -> int:
     known, ends, _ = names
     if last < 0:
@@ -134,7 +134,7 @@ def _field(content: Bytes, first: int, last: int, names: Any) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _is_same(content: Bytes, at: int, other: Bytes, start: int, length: int) -> bool:
     same = 0
     while same < length and content[at + same] == other[start + same]:
@@ -142,7 +142,7 @@ def _is_same(content: Bytes, at: int, other: Bytes, start: int, length: int) -> 
     return same == length
 
 
-@numba.njit(cache=True)
+@compiled
 def _value(content: Bytes, at: int, end: int, kind: int, place: Ints) -> int:
     if at >= end:
         return -1
@@ -163,7 +163,7 @@ def _value(content: Bytes, at: int, end: int, kind: int, place: Ints) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _whole(content: Bytes, at: int, end: int, place: Ints) -> int:
     """Take a whole number >= 0 of at most 18 digits."""
     first, number = at, 0
@@ -179,7 +179,7 @@ def _whole(content: Bytes, at: int, end: int, place: Ints) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@compiled
 def _digits(content: Bytes, at: int, count: int) -> int:
     number = 0
     for place in range(at, at + count):
@@ -189,7 +189,7 @@ def _digits(content: Bytes, at: int, count: int) -> int:
     return number
 
 
-@numba.njit(cache=True)
+@compiled
 def _time(content: Bytes, first: int, last: int) -> int:
     """Return the microseconds of a time like 2026-01-31T12:00:00.5Z, -1 where it is not just so."""
     if last - first < 20 or last - first > 27 or content[last - 1] != 0x5A or not _has_marks(content, first):
@@ -206,14 +206,14 @@ def _time(content: Bytes, first: int, last: int) -> int:
     return (minutes * 60 + second) * 1_000_000 + micros
 
 
-@numba.njit(cache=True)
+@compiled
 def _has_marks(content: Bytes, first: int) -> bool:
     has_dashes = content[first + 4] == 0x2D and content[first + 7] == 0x2D
     has_colons = content[first + 13] == 0x3A and content[first + 16] == 0x3A
     return bool(has_dashes and content[first + 10] == 0x54 and has_colons)  # T
 
 
-@numba.njit(cache=True)
+@compiled
 def _micros(content: Bytes, at: int, end: int) -> int:
     if at == end:
         return 0
@@ -224,7 +224,7 @@ def _micros(content: Bytes, at: int, end: int) -> int:
     return micros
 
 
-@numba.njit(cache=True)
+@compiled
 def _days_since_1970(year: int, month: int, day: int) -> int:
     days = day - 1
     for each in range(1970, year):
@@ -234,12 +234,12 @@ def _days_since_1970(year: int, month: int, day: int) -> int:
     return days
 
 
-@numba.njit(cache=True)
+@compiled
 def _is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
-@numba.njit(cache=True)
+@compiled
 def _days(year: int, month: int) -> int:
     if month == 2:
         return 29 if _is_leap(year) else 28

@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from services.ingest.store import Entries, Mark
 from services.ingest.times import US_PER_MS, TimeLimits
+from shared.compiled import compiled
 from shared.wire.joined import Ints
 
 Verdicts = npt.NDArray[np.int8]
@@ -52,7 +52,7 @@ def judge(
     return verdicts, Mark(int(state[1]), int(state[2])) if state[0] else None
 
 
-@numba.njit(cache=True)
+@compiled
 def _judge(payments: Sequence, entries: Entries, mark: Ints, limits: Any, verdicts: Verdicts) -> None:
     future, too_old, horizon = limits
     for row in range(len(verdicts)):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.ingest.payments import EARLIEST, LATEST, PaymentChecks
+from shared.compiled import compiled
 from shared.wire.growth import put, put_front
 from shared.wire.joined import Bytes, Ints, join
 
@@ -21,6 +22,7 @@ from shared.wire.joined import Bytes, Ints, join
 GROWTH_DIGEST = "c1d2125aaa32d434"
 
 EXTRA_BYTES = 128  # more than the lengths, branches and numbers of a payment take
+TEXTS = (0, 2, 3, 5, 7, 8, 9, 10)  # fields that are written as they came
 FRAME_BYTES = 22  # a source and a long
 GREATEST_PRODUCT = 1 << 62
 Mask = npt.NDArray[np.bool_]
@@ -73,7 +75,7 @@ def has_front(content: Bytes, ends: Ints, front: Bytes) -> Mask:
     return found
 
 
-@numba.njit(cache=True)
+@compiled
 def check(content: Bytes, places: Ints, tables: Tables, is_plain: Mask) -> None:
     """Take ``is_plain`` from the rows that hold what is not plainly allowed."""
     for row in range(len(is_plain)):
@@ -81,7 +83,7 @@ def check(content: Bytes, places: Ints, tables: Tables, is_plain: Mask) -> None:
             is_plain[row] = _is_allowed(content, places[row], tables)
 
 
-@numba.njit(cache=True)
+@compiled
 def _is_allowed(content: Bytes, place: Ints, tables: Tables) -> bool:
     for field in (0, 2, 3):
         if not _is_text(content, place[field], tables.max_length):
@@ -98,7 +100,7 @@ def _is_allowed(content: Bytes, place: Ints, tables: Tables) -> bool:
     return is_in_time and bool(_channel(content, place[6], tables) >= 0)
 
 
-@numba.njit(cache=True)
+@compiled
 def _is_text(content: Bytes, place: Ints, max_length: int) -> bool:
     at = place[0]
     while at < place[1] and 0x20 <= content[at] <= 0x7E:
@@ -107,7 +109,7 @@ def _is_text(content: Bytes, place: Ints, max_length: int) -> bool:
     return bool(at == place[1] and 0 < length <= max_length)
 
 
-@numba.njit(cache=True)
+@compiled
 def _currency(content: Bytes, place: Ints, tables: Tables) -> int:
     if place[1] - place[0] != 3:
         return -1
@@ -119,7 +121,7 @@ def _currency(content: Bytes, place: Ints, tables: Tables) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _channel(content: Bytes, place: Ints, tables: Tables) -> int:
     """Return the number of a channel, 0 where there is none, -1 for a text that is no channel."""
     if place[0] < 0:
@@ -136,14 +138,16 @@ def _channel(content: Bytes, place: Ints, tables: Tables) -> int:
     return -1
 
 
-@numba.njit(cache=True)
-def write(content: Bytes, places: Ints, tables: Tables) -> Any:
+def write(content: Bytes, places: Ints, tables: Tables) -> tuple[Bytes, Ints]:
     """Return the bytes of payments before and after ``accepted_at``, and the parts, see `Payments`."""
-    size = len(places) * EXTRA_BYTES
-    for row in range(len(places)):
-        for field in (0, 2, 3, 5, 7, 8, 9, 10):
-            size += places[row, field, 1] - places[row, field, 0]
+    texts = places[:, TEXTS]
+    size = len(places) * EXTRA_BYTES + int((texts[..., 1] - texts[..., 0]).sum())
     written, parts = np.empty(size, np.uint8), np.empty((len(places), 3), np.int64)
+    return written[: _write(content, places, tables, written, parts)], parts
+
+
+@compiled
+def _write(content: Bytes, places: Ints, tables: Tables, written: Bytes, parts: Ints) -> int:
     at = 0
     for row in range(len(places)):
         place = places[row]
@@ -164,24 +168,27 @@ def write(content: Bytes, places: Ints, tables: Tables) -> Any:
             else:
                 at = _put_text(written, _put_long(written, at, 1), content, place[field])
         parts[row, 2] = at
-    return written[:at], parts
+    return at
 
 
-@numba.njit(cache=True)
-def framed(content: Bytes, parts: Ints, front: Bytes, places: tuple[Ints, Ints], accepted_at: Ints) -> Any:
+def framed(
+    content: Bytes, parts: Ints, front: Bytes, places: tuple[Ints, Ints], accepted_at: Ints
+) -> tuple[Bytes, Ints]:
     """Return framed records, joined, and their ends."""
-    partitions, offsets = places
-    size = len(parts) * (len(front) + FRAME_BYTES)
-    for row in range(len(parts)):
-        size += parts[row, 2] - parts[row, 0]
+    size = len(parts) * (len(front) + FRAME_BYTES) + int((parts[:, 2] - parts[:, 0]).sum())
     found, ends = np.empty(size, np.uint8), np.empty(len(parts), np.int64)
-    at = 0
+    return found[: _framed((content, parts, front), places, accepted_at, found, ends)], ends
+
+
+@compiled
+def _framed(payments: Any, places: tuple[Ints, Ints], accepted_at: Ints, found: Bytes, ends: Ints) -> int:
+    (content, parts, front), (partitions, offsets), at = payments, places, 0
     for row in range(len(parts)):
         at = put_front(found, at, front, partitions[row], offsets[row])
         at = put(found, at, content, parts[row, 0], parts[row, 1])
         at = _put_long(found, at, accepted_at[row])
         ends[row] = at = put(found, at, content, parts[row, 1], parts[row, 2])
-    return found[:at], ends
+    return at
 
 
 @numba.njit(cache=True)
@@ -196,7 +203,7 @@ def digests(content: Bytes, parts: Ints) -> Ints:
     return found
 
 
-@numba.njit(cache=True)
+@compiled
 def _put_long(target: Bytes, at: int, number: int) -> int:
     """Write an Avro long >= 0; return what follows it."""
     rest = number << 1
@@ -208,6 +215,6 @@ def _put_long(target: Bytes, at: int, number: int) -> int:
     return at + 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _put_text(target: Bytes, at: int, content: Bytes, place: Ints) -> int:
     return put(target, _put_long(target, at, place[1] - place[0]), content, place[0], place[1])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from shared.compiled import compiled
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.float32]
@@ -38,7 +39,7 @@ class Blocks(NamedTuple):
     free: Ints
 
 
-@numba.njit(cache=True)
+@compiled
 def block_slots(size: int) -> Any:
     """Return the slots of a block of a size class: 0, 4, 6, 8, 12, 16, 24, ..."""
     if size == 0:
@@ -47,7 +48,7 @@ def block_slots(size: int) -> Any:
     return base + (base >> 1) * ((size - 1) & 1)
 
 
-@numba.njit(cache=True)
+@compiled
 def upper_bound(blocks: Blocks, entity: int, time: int) -> Any:
     """Return how many rows of the entity have a time up to and with ``time``."""
     start, low, high = blocks.start[entity], 0, blocks.length[entity]
@@ -60,7 +61,7 @@ def upper_bound(blocks: Blocks, entity: int, time: int) -> Any:
     return low
 
 
-@numba.njit(cache=True)
+@compiled
 def move(blocks: Blocks, source: int, target: int, count: int) -> None:
     """Move rows to a place further down, or to one that does not overlap."""
     for i in range(count):
@@ -71,7 +72,7 @@ def move(blocks: Blocks, source: int, target: int, count: int) -> None:
             blocks.values[target + i] = blocks.values[source + i]
 
 
-@numba.njit(cache=True)
+@compiled
 def _take_block(blocks: Blocks, size: int) -> Any:
     head = blocks.free[size]
     slots = block_slots(size)
@@ -86,7 +87,7 @@ def _take_block(blocks: Blocks, size: int) -> Any:
     return top
 
 
-@numba.njit(cache=True)
+@compiled
 def give_back(blocks: Blocks, entity: int) -> None:
     """Put the entity's block on its free list."""
     size = blocks.size[entity]
@@ -97,7 +98,7 @@ def give_back(blocks: Blocks, entity: int) -> None:
     blocks.size[entity] = 0
 
 
-@numba.njit(cache=True)
+@compiled
 def make_room(blocks: Blocks, entity: int, cutoff: int) -> bool:
     """Make sure that the entity's block has a free slot; False when the arena is full."""
     length, start, size = blocks.length[entity], blocks.start[entity], blocks.size[entity]
@@ -122,7 +123,7 @@ def make_room(blocks: Blocks, entity: int, cutoff: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@compiled
 def open_row(blocks: Blocks, entity: int, at: int) -> Any:
     """Return the slot of a fresh row before the entity's row ``at``; its block must have room."""
     start, length = blocks.start[entity], blocks.length[entity]
@@ -135,7 +136,7 @@ def open_row(blocks: Blocks, entity: int, at: int) -> Any:
     return start + at
 
 
-@numba.njit(cache=True)
+@compiled
 def slide(blocks: Blocks, order: Ints) -> None:
     """Close the gaps between blocks; ``order`` has the entities that have a block, by ``start``."""
     top = 0
@@ -148,7 +149,7 @@ def slide(blocks: Blocks, order: Ints) -> None:
     blocks.free[FREED], blocks.free[TOP] = 0, top
 
 
-@numba.njit(cache=True)
+@compiled
 def pack(blocks: Blocks, cutoff: int, slots: Ints, values: Rows, counts: Ints) -> Any:
     """Copy the rows after ``cutoff`` one entity after the other; return their number.
 
@@ -174,7 +175,7 @@ def pack(blocks: Blocks, cutoff: int, slots: Ints, values: Rows, counts: Ints) -
     return top
 
 
-@numba.njit(cache=True)
+@compiled
 def unpack(blocks: Blocks, slots: Ints, values: Rows, counts: Ints) -> None:
     """Lay out packed rows as blocks; the arena must have room for them."""
     top = 0
@@ -185,7 +186,9 @@ def unpack(blocks: Blocks, slots: Ints, values: Rows, counts: Ints) -> None:
             size += 1
         start = _take_block(blocks, size) if size > 0 else 0
         blocks.start[entity], blocks.length[entity], blocks.size[entity] = start, count, size
-        blocks.slots[start : start + count] = slots[top : top + count]
-        if len(blocks.values):
-            blocks.values[start : start + count] = values[top : top + count]
+        for i in range(count):
+            for column in range(slots.shape[1]):
+                blocks.slots[start + i, column] = slots[top + i, column]
+            if len(blocks.values):
+                blocks.values[start + i] = values[top + i]
         top += count

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from shared.compiled import compiled
 from shared.features.blocks import (
     LABEL,
     SUM,
@@ -43,16 +43,18 @@ from shared.features.plan import (
 )
 
 # Numba's cache of this file does not see changes of these: an edit there must be an edit here.
-BLOCKS_DIGEST, PLAN_DIGEST, KNOWN_DIGEST = "97e515c94fa2ed9d", "726129ea28454479", "78df4aa4b99256c9"
+BLOCKS_DIGEST, PLAN_DIGEST, KNOWN_DIGEST = "889f2a7f579c97ad", "726129ea28454479", "e5685835b09d6d1c"
 
 
-@numba.njit(cache=True)
+@compiled
 def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) -> Any:
     """Add payments from row ``first`` on and write their features; return the rows done.
 
     Fewer than all are done when the arena is full: enlarge it and go on from there.
     """
-    has_labels = (plan.kind >= LAST_LABEL).any()
+    has_labels = False
+    for kind in plan.kind:
+        has_labels |= kind >= LAST_LABEL
     known = Known(NEVER, NEVER, 0, NEVER)
     for row in range(first, len(batch.entity)):
         at = _add(state.payments, plan, batch, row)
@@ -78,7 +80,7 @@ def advance(state: State, plan: Plan, batch: Payments, first: int, out: Rows) ->
     return len(batch.entity)
 
 
-@numba.njit(cache=True)
+@compiled
 def learn(outcomes: Blocks, batch: Outcomes, first: int) -> Any:
     """Upsert outcomes from row ``first`` on; return the rows done."""
     rows = batch.rows
@@ -95,13 +97,14 @@ def learn(outcomes: Blocks, batch: Outcomes, first: int) -> Any:
             at -= 1
         if at == 0 or order != 0:
             slot = open_row(outcomes, entity, at)
-            outcomes.slots[slot] = rows[row]
+            for column in range(rows.shape[1]):
+                outcomes.slots[slot, column] = rows[row, column]
             if len(outcomes.values):
                 outcomes.values[slot] = batch.carried[row]
     return len(batch.entity)
 
 
-@numba.njit(cache=True)
+@compiled
 def _order(slots: Ints, slot: int, rows: Ints, row: int) -> Any:
     for column in range(LABEL + 1):
         if slots[slot, column] != rows[row, column]:
@@ -109,7 +112,7 @@ def _order(slots: Ints, slot: int, rows: Ints, row: int) -> Any:
     return 0
 
 
-@numba.njit(cache=True)
+@compiled
 def _add(payments: Blocks, plan: Plan, batch: Payments, row: int) -> Any:
     entity, time = batch.entity[row], batch.time[row]
     if not make_room(payments, entity, batch.cutoff):
@@ -127,7 +130,7 @@ def _add(payments: Blocks, plan: Plan, batch: Payments, row: int) -> Any:
     return at
 
 
-@numba.njit(cache=True)
+@compiled
 def _count_and_sum(payments: Blocks, entity: int, end: int, window: int) -> Any:
     low, high = upper_bound(payments, entity, end - window), upper_bound(payments, entity, end)
     if low == high or payments.slots.shape[1] == 1:
@@ -137,7 +140,7 @@ def _count_and_sum(payments: Blocks, entity: int, end: int, window: int) -> Any:
     return high - low, payments.slots[start + high - 1, SUM] - before
 
 
-@numba.njit(cache=True)
+@compiled
 def _own(plan: Plan, feature: int, time: int, amount: int) -> Any:
     kind = plan.kind[feature]
     if kind == AMOUNT:
@@ -147,7 +150,7 @@ def _own(plan: Plan, feature: int, time: int, amount: int) -> Any:
     return 1.0 if time % DAY // HOUR <= plan.number[feature] else 0.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _window(state: State, plan: Plan, feature: int, entity: int, time: int, within: Any) -> Any:
     kind, window, end = plan.kind[feature], plan.window[feature], time - plan.delay[feature]
     count, total = within
@@ -160,7 +163,7 @@ def _window(state: State, plan: Plan, feature: int, entity: int, time: int, with
     return counted_frauds(state.outcomes, entity, time - plan.label_lag, end - window, end) / count
 
 
-@numba.njit(cache=True)
+@compiled
 def _habit(payments: Blocks, plan: Plan, feature: int, entity: int, at: int) -> Any:
     start, kind = payments.start[entity], plan.kind[feature]
     time = payments.slots[start + at, TIME]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from shared.compiled import compiled
 from shared.features.blocks import ID, LABEL, LABEL_TIME, TIME, Blocks, upper_bound
 from shared.features.plan import (
     DAY,
@@ -25,10 +25,10 @@ from shared.features.plan import (
 )
 
 # Numba's cache of this file does not see changes of these two: an edit there must be an edit here.
-BLOCKS_DIGEST, PLAN_DIGEST = "97e515c94fa2ed9d", "726129ea28454479"
+BLOCKS_DIGEST, PLAN_DIGEST = "889f2a7f579c97ad", "726129ea28454479"
 
 
-@numba.njit(cache=True)
+@compiled
 def label_feature(state: State, plan: Plan, feature: int, entity: int, time: int, known: Known) -> Any:
     """Return a feature of the known labels at a time; NaN where it is undefined."""
     kind = plan.kind[feature]
@@ -41,7 +41,7 @@ def label_feature(state: State, plan: Plan, feature: int, entity: int, time: int
     return _label(kind, known, time)
 
 
-@numba.njit(cache=True)
+@compiled
 def _effective(outcomes: Blocks, entity: int, last: int, counted: int) -> Any:
     start = outcomes.start[entity]
     time, payment = outcomes.slots[start + last, TIME], outcomes.slots[start + last, ID]
@@ -53,7 +53,7 @@ def _effective(outcomes: Blocks, entity: int, last: int, counted: int) -> Any:
     return i, time, label
 
 
-@numba.njit(cache=True)
+@compiled
 def counted_frauds(outcomes: Blocks, entity: int, counted: int, low: int, high: int) -> Any:
     """Return how many payments in (low, high] are frauds by the labels until ``counted``."""
     frauds = 0
@@ -64,7 +64,7 @@ def counted_frauds(outcomes: Blocks, entity: int, counted: int, low: int, high: 
     return frauds
 
 
-@numba.njit(cache=True)
+@compiled
 def _share(state: State, plan: Plan, feature: int, entity: int, time: int) -> Any:
     outcomes, counted = state.outcomes, time - plan.label_lag
     low, implied = time - plan.window[feature], counted - plan.horizon
@@ -78,7 +78,7 @@ def _share(state: State, plan: Plan, feature: int, entity: int, time: int) -> An
     return frauds / labelled if labelled else np.nan
 
 
-@numba.njit(cache=True)
+@compiled
 def _least(outcomes: Blocks, plan: Plan, feature: int, entity: int, time: int) -> Any:
     start, counted, low = outcomes.start[entity], time - plan.label_lag, time - plan.window[feature]
     least = np.nan
@@ -91,7 +91,7 @@ def _least(outcomes: Blocks, plan: Plan, feature: int, entity: int, time: int) -
     return least
 
 
-@numba.njit(cache=True)
+@compiled
 def _after(payments: Blocks, plan: Plan, entity: int, fraud: int, time: int) -> Any:
     if fraud == NEVER:
         return np.nan
@@ -101,7 +101,7 @@ def _after(payments: Blocks, plan: Plan, entity: int, fraud: int, time: int) -> 
     return (time - payments.slots[payments.start[entity] + first, TIME]) / DAY
 
 
-@numba.njit(cache=True)
+@compiled
 def known_labels(state: State, plan: Plan, entity: int, time: int) -> Any:
     """Return the newest known labels of an entity at a time."""
     outcomes, counted = state.outcomes, time - plan.label_lag
@@ -120,7 +120,7 @@ def known_labels(state: State, plan: Plan, entity: int, time: int) -> Any:
     return Known(genuine, fraud, run, run_first)
 
 
-@numba.njit(cache=True)
+@compiled
 def _implied_genuine(state: State, plan: Plan, entity: int, time: int) -> Any:
     payments, counted = state.payments, time - plan.label_lag
     end, oldest = counted - plan.horizon, time - plan.history
@@ -134,7 +134,7 @@ def _implied_genuine(state: State, plan: Plan, entity: int, time: int) -> Any:
     return NEVER
 
 
-@numba.njit(cache=True)
+@compiled
 def _label(kind: int, known: Known, time: int) -> Any:
     is_known = known.run > 0 or known.genuine > NEVER
     if kind == FRAUD_RUN:

@@ -101,7 +101,8 @@ class Trees:
         """Return the probability of the last class."""
         if matrix.shape[1] != self.width:
             raise ValueError(f"the trees take {self.width} features, not {matrix.shape[1]}")
-        sums: Scores = _sums(np.ascontiguousarray(matrix, np.float32), self._nodes)
+        sums = np.zeros(len(matrix))
+        _sum(np.ascontiguousarray(matrix, np.float32), *self._nodes, sums)
         if self._is_mean:
             return sums / len(self._nodes.roots) + self._base
         probability: Scores = 1.0 / (1.0 + np.exp(-(sums + self._base)))
@@ -134,21 +135,29 @@ def _leaves(tree: Any) -> Scores:
 
 
 @numba.njit(cache=True)
-def _sums(matrix: Features, nodes: Nodes) -> Scores:
-    found = np.zeros(len(matrix))
+def _sum(
+    matrix: Features,
+    roots: npt.NDArray[np.int64],
+    features: npt.NDArray[np.int32],
+    lefts: npt.NDArray[np.int32],
+    rights: npt.NDArray[np.int32],
+    undefined: npt.NDArray[np.int32],
+    thresholds: Scores,
+    found: Scores,
+) -> None:
+    # Plain arrays: numba counts references to those of a tuple, at each node.
     for row in range(len(matrix)):
-        for root in nodes.roots:
+        for root in roots:
             node = root
-            while nodes.features[node] >= 0:
-                value, threshold = matrix[row, nodes.features[node]], nodes.thresholds[node]
+            while features[node] >= 0:
+                value, threshold = matrix[row, features[node]], thresholds[node]
                 if value <= threshold:
-                    node = np.int64(nodes.lefts[node])
+                    node = np.int64(lefts[node])
                 elif value > threshold:
-                    node = np.int64(nodes.rights[node])
+                    node = np.int64(rights[node])
                 else:
-                    node = np.int64(nodes.undefined[node])
-            found[row] += nodes.thresholds[node]
-    return found
+                    node = np.int64(undefined[node])
+            found[row] += thresholds[node]
 
 
 @dataclass(frozen=True, slots=True)

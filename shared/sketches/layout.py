@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from shared.compiled import compiled
 
 SCORE_EDGES = np.array(
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, *(step / 20 for step in range(2, 20))]
@@ -70,7 +71,7 @@ Bins = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int6
 """All edges, where each column's edges begin and end, where each histogram begins and ends."""
 
 
-@numba.njit(cache=True)
+@compiled
 def count_row(row: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], bins: Bins) -> None:
     """Add one row of values to the counts."""
     edges, ends, firsts = bins
@@ -89,7 +90,7 @@ def count_row(row: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], bins:
         counts[firsts[column] + low - ends[column]] += 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _count_rows(matrix: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], bins: Bins) -> None:
     for row in range(len(matrix)):
         count_row(matrix[row], counts, bins)

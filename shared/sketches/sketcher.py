@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 import schemas
 from shared import wire
+from shared.compiled import compiled
 from shared.sketches.layout import Bins, Layout, count_row
 from shared.stream.records import Outgoing
 from shared.wire.framing import header
@@ -126,7 +126,7 @@ class Sketcher:
         return [Outgoing(TOPIC, [key] * len(sketches), sketches)] if sketches else []
 
 
-@numba.njit(cache=True)
+@compiled
 def _take(
     places: npt.NDArray[np.int64],
     matrix: npt.NDArray[np.float64],

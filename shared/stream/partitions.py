@@ -25,15 +25,15 @@ def partitions(keys: Sequence[bytes], count: int) -> npt.NDArray[np.int32]:
     return _partitions(np.frombuffer(b"".join(keys), np.uint8), ends, count)
 
 
-@numba.njit(numba.int64(_BYTES), cache=True)
-def _murmur2(content: npt.NDArray[np.uint8]) -> np.int64:
+@numba.njit(numba.int64(_BYTES, numba.int64, numba.int64), cache=True)
+def _murmur2(content: npt.NDArray[np.uint8], first: int, last: int) -> np.int64:
     mask, mix = np.uint64(0xFFFFFFFF), np.uint64(0x5BD1E995)
-    length = len(content)
+    length = last - first
     found = np.uint64(0x9747B28C ^ length)
     for at in range(0, length - length % 4, 4):
         word = np.uint64(0)
         for byte in range(4):
-            word |= np.uint64(content[at + byte]) << np.uint64(8 * byte)
+            word |= np.uint64(content[first + at + byte]) << np.uint64(8 * byte)
         word = (word * mix) & mask
         word ^= word >> np.uint64(24)
         word = (word * mix) & mask
@@ -41,7 +41,7 @@ def _murmur2(content: npt.NDArray[np.uint8]) -> np.int64:
     rest = length % 4
     if rest:
         for byte in range(rest):
-            found ^= np.uint64(content[length - rest + byte]) << np.uint64(8 * byte)
+            found ^= np.uint64(content[last - rest + byte]) << np.uint64(8 * byte)
         found = (found * mix) & mask
     found ^= found >> np.uint64(13)
     found = (found * mix) & mask
@@ -56,6 +56,6 @@ def _partitions(
     chosen = np.empty(len(ends), np.int32)
     start = 0
     for row in range(len(ends)):
-        chosen[row] = (_murmur2(content[start : ends[row]]) & 0x7FFFFFFF) % count
+        chosen[row] = (_murmur2(content, start, ends[row]) & 0x7FFFFFFF) % count
         start = ends[row]
     return chosen

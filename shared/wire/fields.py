@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import schemas
+from shared.compiled import compiled
 from shared.wire.framing import HEADER_BYTES, WireError, schema_name
 from shared.wire.joined import Bytes, Ints, Joined, split
 
@@ -158,7 +159,7 @@ def _one_header(content: Bytes, ends: Ints) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@compiled
 def _number(content: Bytes, at: int, end: int) -> Any:
     """Return a long and where it ends, -1 where the bytes end before or it has more than 64 bits."""
     result, shift = np.uint64(0), np.uint64(0)
@@ -173,7 +174,7 @@ def _number(content: Bytes, at: int, end: int) -> Any:
     return 0, -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _field(content: Bytes, at: int, end: int, kind: int, size: int) -> Any:
     """Return the two numbers of a field's place, where it ends, and what was found."""
     if kind == 1:
@@ -203,7 +204,7 @@ def _field(content: Bytes, at: int, end: int, kind: int, size: int) -> Any:
     return first, at, at, 0 if at <= end else 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _walk(records: Any, plan: Plan, is_whole: bool, places: Ints, found: States) -> None:
     content, ends, start = records
     kinds, sizes, columns = plan
