@@ -32,8 +32,12 @@ def auto_commit() -> None:
     """Let the client commit what was polled, whatever became of it."""
     automatic = {"enable.auto.commit": True, "enable.auto.offset.store": True}
     clients.CONSUMER.update({**automatic, "auto.commit.interval.ms": COMMIT_EVERY_MS})
-    assignment.committed_reach = lambda offset, metadata, needs: committed_reach(offset, metadata, False)
+    _go_on_without_positions()
     Loop.commit = _without_commit  # type: ignore[method-assign]
+
+
+def _go_on_without_positions() -> None:
+    assignment.committed_reach = lambda offset, metadata, needs: committed_reach(offset, metadata, False)
 
 
 def _without_commit(self: Loop, is_asynchronous: bool) -> None:
@@ -89,12 +93,31 @@ def random_member_ids() -> None:
 
 
 def no_positions_committed() -> None:
-    """Commit offsets alone."""
+    """Commit offsets alone, and go on with the positions that were committed: none.
+
+    A service refuses to. One with checkpoints has positions there and in what it reads again, which are
+    left aside here.
+    """
+    _go_on_without_positions()
+    Assignment._begin_positions = _forget_positions  # type: ignore[method-assign]
+    end = Loop._end_silence
+
+    def ended(self: Loop, batch: Any) -> None:
+        silent = set(self.assignment.held.silent)
+        end(self, batch)
+        for place in silent - self.assignment.held.silent:
+            _forget_positions(self.assignment, place)
+
+    Loop._end_silence = ended  # type: ignore[method-assign]
 
     def bare(self: Loop, place: Place, reached: Reached) -> TopicPartition:
         return TopicPartition(self.settings.topic(place.topic), place.partition, reached.offset)
 
     Loop._commit_of = bare  # type: ignore[method-assign]
+
+
+def _forget_positions(self: Assignment, place: Place, *given: Any) -> None:
+    self.positions[place.topic].put(place.partition, [])
 
 
 def own_partitioner() -> None:
