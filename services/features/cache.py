@@ -19,7 +19,7 @@ from shared.telemetry import Telemetry
 
 SCRIPT = Path(__file__).with_name("newest.lua")
 DAY_SECONDS = 86_400
-ROUND_SECONDS = 0.05  # rows of an entity that come within it are written once
+ROUND_SECONDS = 0.2  # rows of an entity that come within it are written once
 WATCH_SECONDS = 1.0  # how often a Redis that nothing is written to is asked whether it lost its content
 ROWS_AT_ONCE = 500  # keep Redis busy for a few milliseconds a call
 MOST_WAITING = 50_000  # rows: about 30 MB; beyond it they are dropped and later read from state

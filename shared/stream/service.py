@@ -28,6 +28,7 @@ from shared.telemetry import Telemetry
 ANSWER_SECONDS = 30.0
 FAILED, UNREACHABLE = 1, 3
 PATIENCE = 8  # where nobody waits for what comes of records, so many times as long a batch of them gathers
+COLLECT_AFTER = 100_000  # objects, many batches: those of a batch go when nothing names them any more
 SWITCH_SECONDS = 0.0005  # a thread that writes a cache or a checkpoint may not hold the loop up for long
 
 
@@ -50,6 +51,7 @@ def run(stage: Stage, settings: Settings, service: str, telemetry: Telemetry) ->
         loop.subscribe()
         gc.collect()
         gc.freeze()  # else each full collection goes through all modules, for a tenth of a second
+        gc.set_threshold(COLLECT_AFTER)
         while not stopping:
             loop.step()
         loop.stop()
