@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from shared.features import kernels, plan
 from shared.features.arena import RESERVED_SLOTS, Arena, Array, WarmMemory, enlarged
-from shared.features.blocks import ID, LABEL, LABEL_TIME, SUMMED, TIME, Ints, Rows
+from shared.features.blocks import ID, LABEL, LABEL_TIME, SUMMED, TIME, Ints, Rows, touch
 from shared.features.definitions import DAY, KINDS, Entity, FeatureSet
 from shared.features.index import EntityIndex
 from shared.wire.joined import split
@@ -74,6 +74,7 @@ class WindowState:
         out = np.empty((len(numbers), len(self._plan.kind)), np.float32)
         batch = plan.Payments(numbers, times, amounts, self._cutoff)
         done = 0
+        touch(self._payments.blocks, numbers)
         while True:
             state = plan.State(self._payments.blocks, self._outcomes.blocks)
             done = kernels.advance(state, self._plan, batch, done, out)
