@@ -32,7 +32,7 @@ drift: setup ## 12 simulated streams of 120 days through the live services: dete
 bench: setup ## speed beside bare hops and peers, kept and written into the documents; under 10 minutes
 	@$(RUN) python -m tests.bench
 
-bench-growth: setup ## what a payment costs as everything grows, and restarts; under 30 minutes
+bench-growth: setup ## what a payment costs as everything grows, and restarts; a minute or two
 	@$(RUN) python -m tests.bench growth
 
 bench-learning: setup ## [DATA=file]: what learning costs the scores, what a refit on 60 days takes
