@@ -32,12 +32,12 @@ def main(target: str, folder: Path, options: list[str]) -> None:
 
 
 def _compiled() -> list[str]:
-    """Our modules that use numba, which cannot compile what atheris has changed."""
+    """Our modules that numba compiles, which cannot compile what atheris has changed."""
     files = [file for folder in ("services", "shared") for file in (ROOT / folder).rglob("*.py")]
     return [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for file in files
-        if re.search(r"\bnumba\b", file.read_text())
+        if re.search(r"\bnumba\b|\bimport compiled\b", file.read_text())
     ]
 
 
