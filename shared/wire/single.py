@@ -14,6 +14,7 @@ import schemas
 from shared.wire.framing import HEADER_BYTES, WireError, header, schema_name
 
 LEAST_INT = -(1 << 31)
+INTS = ("int", {"type": "array", "items": "int"})
 
 
 def encode(name: str, record: Mapping[str, Any]) -> bytes:
@@ -68,12 +69,7 @@ def _check_ints(name: str, record: Mapping[str, Any]) -> None:
 
 @cache
 def _ints(name: str) -> tuple[str, ...]:
-    kinds = {field["name"]: field["type"] for field in schemas.avro(name)["fields"]}
-    return tuple(
-        field
-        for field, kind in kinds.items()
-        if "int" in (kind, isinstance(kind, dict) and kind.get("items"))
-    )
+    return tuple(field["name"] for field in schemas.avro(name)["fields"] if field["type"] in INTS)
 
 
 @cache

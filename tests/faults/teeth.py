@@ -87,13 +87,13 @@ class Bite:
             sender.send(INPUT, [(b"torn", header(INPUT) + b"torn")])
             sender.flush()
         send(self._settings, self._rows[amid:middle], amid)
-        if part == REPEATED_PART and self._name in NEEDS_REPEATED:
+        is_killed_first = part == REPEATED_PART and self._name in NEEDS_REPEATED
+        if is_killed_first:
             self._until(lambda count: count >= middle - (self._name in NEEDS_OVERSIZED))
             elapse(SETTLED_SECONDS)
             self._service.kill()  # what it meets first when it starts again are repeats
-            send(self._settings, self._rows[middle - AGAIN : middle], middle - AGAIN)
-        else:
-            send(self._settings, self._rows[middle - AGAIN : middle], middle - AGAIN)
+        send(self._settings, self._rows[middle - AGAIN : middle], middle - AGAIN)
+        if not is_killed_first:
             goal = self._arrivals.count() + self._draw.randrange(AGAIN, size // 2 - AGAIN)
             self._until(lambda count: count >= goal)
             elapse(self._draw.uniform(0, 2 * BATCH_SECONDS))
